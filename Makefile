@@ -1,0 +1,53 @@
+# Two commands: `make demo` shows what kseg does, `make test` checks that it does it.
+# Each makes .venv and installs what it needs, once.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+
+# What runs on every Keras backend: layers, models, losses, metrics, training.
+CORE := tests/contracts tests/layers tests/losses tests/metrics
+
+.PHONY: demo test lint test-slow test-backends oracles clean
+
+demo: .venv/demo.installed
+	$(BIN)/kseg demo
+
+test: lint
+	$(PYTEST) -m "not slow"
+
+lint: .venv/dev.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+test-slow: .venv/dev.installed
+	$(PYTEST) -m slow
+
+# The torch backend needs `make oracles` first.
+test-backends: .venv/dev.installed
+	KERAS_BACKEND=jax $(PYTEST) -m "not slow" $(CORE)
+	! $(BIN)/python -c "import torch" 2>/dev/null || \
+	KERAS_BACKEND=torch $(PYTEST) -m "not slow" $(CORE)
+
+# Heavy libraries that tests compare with; tests that need them say so and skip.
+oracles: .venv/oracles.installed
+
+.venv/bin/python:
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'kseg needs Python 3.11 or newer: make PYTHON=python3.11 …')"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+.venv/demo.installed: setup.py | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable ".[mobile,demo]"
+	touch $@
+
+.venv/dev.installed: setup.py | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable ".[mobile,demo,dev]"
+	touch $@ .venv/demo.installed
+
+.venv/oracles.installed: requirements/oracles.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --requirement requirements/oracles.txt
+	touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info

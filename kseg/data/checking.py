@@ -1,0 +1,69 @@
+"""Opens every sample of a data set before a run depends on it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from kseg.data.scanning import raise_problems, scan
+
+
+def check(dataset: Sequence) -> None:
+    """Verifies that every sample can be read and holds valid labels.
+
+    Opens each pair once, in threads, with a progress bar on a terminal if there
+    are many. Checked are: both files decode; image and mask have one size; the
+    image is uint8 of shape `(height, width, 3)`; the mask holds integers, each of
+    them a class id or the ignore class.
+
+    Args:
+        dataset: A `kseg.data.datasets.Dataset`, or any sequence of `Sample` with
+            the attributes `class_names` and `ignore_class`.
+
+    Raises:
+        ValueError: If the data set is empty or any sample is unusable. All of them
+            are collected, the first 20 named.
+    """
+    if len(dataset) == 0:
+        raise ValueError("`dataset` must hold samples. Received: an empty data set")
+    problems = scan(
+        lambda index: _problem(dataset, index), range(len(dataset)), "Checking"
+    )
+    raise_problems([str(p) for p in problems if p], len(dataset), "samples")
+
+
+def _problem(dataset, index):
+    sample = dataset[index]
+    image, mask = sample.image, sample.mask
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
+        return (
+            "An image must be uint8 of shape (height, width, 3). Received: "
+            f"{_name(dataset, index, 0)} of shape {image.shape}, {image.dtype}"
+        )
+    if not np.issubdtype(mask.dtype, np.integer):
+        return (
+            "A mask must hold integers. "
+            f"Received: {_name(dataset, index, 1)} of {mask.dtype}"
+        )
+    if image.shape[:2] != mask.shape:
+        return (
+            "A mask must have the size of its image. "
+            f"Received: {_name(dataset, index, 0)} of {image.shape[:2]}, "
+            f"{_name(dataset, index, 1)} of {mask.shape}"
+        )
+    count, ignore = len(dataset.class_names), dataset.ignore_class
+    # The plain comparison is much faster than np.unique on the usual, valid mask.
+    wrong = ((mask < 0) | (mask >= count)) & (mask != ignore)
+    if wrong.any():
+        values = np.unique(mask[wrong])
+        listed = ", ".join(map(str, values[:10])) + (", …" if len(values) > 10 else "")
+        return (
+            f"A mask must hold class ids 0..{count - 1} or {ignore} (ignored). "
+            f"Received: {_name(dataset, index, 1)} with {listed}"
+        )
+    return None
+
+
+def _name(dataset, index, which):
+    if hasattr(dataset, "paths"):
+        return str(dataset.paths(index)[which])
+    return f"{('image', 'mask')[which]} of sample {dataset[index].id!r}"

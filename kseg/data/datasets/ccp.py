@@ -1,0 +1,121 @@
+"""Clothing Co-Parsing (CCP): street fashion photos, the garments outlined."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from kseg.data.datasets.dataset import Dataset
+
+_NUMBERS = {"train": (1, 800), "validation": (801, 900), "all": (1, 9999)}
+_TREE = """\
+  <path>/label_list.mat
+  <path>/photos/0001.jpg …
+  <path>/annotations/pixel-level/0001.mat …   (as published)
+                              or 0001.png …   (class ids, 8-bit greyscale)
+It can be downloaded from https://github.com/bearpaw/clothing-co-parsing"""
+
+
+class CCP(Dataset):
+    """Clothing Co-Parsing: 1,004 photos with 59 classes of garments and body parts.
+
+    Reads the data set as published (`.mat` annotations) and a compacted one whose
+    annotations are PNG files; photos and annotations must only be of one size.
+    Photos that have image-level tags alone are left out.
+
+    Reference:
+    - [Clothing Co-Parsing by Joint Image Segmentation and
+      Labeling](https://arxiv.org/abs/1502.00739) (CVPR 2014)
+
+    Args:
+        path: Root of the data set.
+        split: `"train"`, photos 0001–0800; `"validation"`, 0801–0900; or `"all"`
+            that are there. The data set itself has no official split.
+        labels: `"tags"` for the 59 classes of `label_list.mat`, id 0 being "null";
+            or `"person"`, where everything but "null" is one foreground class.
+
+    Raises:
+        ValueError: If `path` is not the root of the data set, holds nothing of the
+            split, or lacks the photo of an annotation.
+    """
+
+    def __init__(self, path: str | Path, split: str = "train", labels: str = "tags"):
+        if split not in _NUMBERS:
+            raise ValueError(
+                f"`split` must be one of {', '.join(map(repr, _NUMBERS))}. "
+                f"Received: split={split!r}"
+            )
+        if labels not in ("tags", "person"):
+            raise ValueError(
+                f"`labels` must be 'tags' or 'person'. Received: labels={labels!r}"
+            )
+        root = Path(path)
+        if not is_ccp(root):
+            raise ValueError(
+                f"`path` must be the root of Clothing Co-Parsing:\n{_TREE}\n"
+                f"Received: path={str(path)!r}"
+            )
+        photos = _numbered(root / "photos", (".jpg", ".jpeg", ".png"))
+        # Where both are there the PNG wins: it goes with compacted photos.
+        masks = _numbered(root / "annotations" / "pixel-level", (".mat", ".png"))
+        first, last = _NUMBERS[split]
+        stems = sorted(stem for stem in masks if first <= int(stem) <= last)
+        missing = [stem for stem in stems if stem not in photos]
+        if missing or not stems:
+            raise ValueError(
+                f"`path` must hold photos and annotations of split {split!r} "
+                f"({first:04}–{last:04}):\n{_TREE}\nReceived: path={str(path)!r} "
+                + (f"without the photos {missing[:10]}" if missing else "with none")
+            )
+        self.labels = labels
+        names = ("background", "person")
+        if labels == "tags":
+            names = [
+                str(cell.item()) for cell in _read_mat(root / _NAMES, "label_list").flat
+            ]
+        super().__init__([(s, photos[s], masks[s]) for s in stems], names)
+
+    def read_mask(self, path: Path) -> np.ndarray:
+        if path.suffix == ".mat":
+            tags = _read_mat(path, "groundtruth")
+            mask = tags.astype(np.uint8)
+            if not np.array_equal(mask, tags):
+                raise ValueError(
+                    "`groundtruth` must hold class ids. Received: "
+                    f"{str(path)!r} with values {tags.min()}..{tags.max()}"
+                )
+        else:
+            mask = super().read_mask(path)
+        return (mask > 0).astype(np.uint8) if self.labels == "person" else mask
+
+
+_NAMES = "label_list.mat"
+
+
+def is_ccp(root: Path) -> bool:
+    """Tells whether a folder is laid out as Clothing Co-Parsing."""
+    return (root / _NAMES).is_file() and (
+        root / "annotations" / "pixel-level"
+    ).is_dir()
+
+
+def _numbered(folder, suffixes):
+    """Files named by a number, `{stem: path}`; a later suffix wins."""
+    return {
+        path.stem: path
+        for suffix in suffixes
+        for path in folder.glob(f"*{suffix}")
+        if re.fullmatch("[0-9]+", path.stem)
+    }
+
+
+def _read_mat(path, key):
+    import scipy.io
+
+    try:
+        return scipy.io.loadmat(path, variable_names=(key,))[key]
+    except Exception as error:  # the parser raises whatever a damaged file provokes
+        raise ValueError(
+            f"A .mat file of CCP must be whole and hold `{key}`. "
+            f"Received: {str(path)!r} ({type(error).__name__}: {error})"
+        ) from error
