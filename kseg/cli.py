@@ -92,14 +92,13 @@ def train(
         seed=seed,
     )
     print_results("validation", summary["validation"])
-    report = mobile.export(
+    mobile.export(
         mobile.load(output / "best.keras").model,
         output / "model.tflite",
         precision="float16",
         calibration=validation[:8],
-        labels=labels_of(photos),
+        labels=photos.class_names,
     )
-    console.print(str(report))
     console.print(f"Everything is in {output}: best.keras, model.tflite, curves.png, …")
 
 
@@ -157,12 +156,12 @@ def export(
     from kseg import mobile
 
     net = kseg.load(model).model
-    if net is None:
+    if isinstance(net, str | Path):
         raise ValueError(
             f"`model` must be a .keras file or a shipped Keras net. Received: "
             f"model={model!r}, which is exported already"
         )
-    report = mobile.export(
+    mobile.export(
         net,
         output,
         size=size,
@@ -171,7 +170,6 @@ def export(
         output=output_kind,
         labels=labels.split(",") if labels else None,
     )
-    console.print(str(report))
 
 
 @app.command()
@@ -246,11 +244,6 @@ def describe(dataset, validation_count):
         lines.append("Two classes: the net puts out the probability of the second.")
     lines += [f"{k}: {v}" for k, v in getattr(dataset, "inferred", {}).items()]
     return "\n".join(lines)
-
-
-def labels_of(dataset):
-    """Class names, one for each output channel of a net for `dataset`."""
-    return list(dataset.class_names[-1:] if dataset.num_classes == 1 else dataset.class_names)
 
 
 def parse_json(option, text):

@@ -1,1 +1,32 @@
-"""The phone side of kseg."""
+"""From a trained model to a verified file on a phone, and back to masks.
+
+Names load on first use: `kseg.mobile.ImageSegmenter` imports neither keras nor
+tensorflow, so that what only runs a `.tflite` starts at once.
+"""
+
+import importlib
+
+_HOMES = {
+    "exporter": ("export",),
+    "report": ("ExportReport",),
+    "parity": ("ExportError", "ParityError"),
+    "segmenter": ("ImageSegmenter", "SegmentationResult", "load", "read_image"),
+    "metadata": ("Metadata", "read_metadata"),
+    "benchmarking": ("benchmark_latency", "LatencyReport"),
+    "scenarios.portrait": ("portrait",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME_OF)
+
+
+def __getattr__(name):
+    if name in _HOME_OF:
+        value = getattr(importlib.import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

@@ -1,12 +1,8 @@
-"""Reading, augmenting and batching pictures with their masks."""
+"""Reading, checking, augmenting and batching pictures with their masks."""
 
-from kseg.data import datasets
+from kseg.data import augment, datasets
+from kseg.data.checking import check
 from kseg.data.datasets import Sample
+from kseg.data.loading import loader
 
-try:
-    from kseg.data import augment
-    from kseg.data.loading import loader
-except ImportError:
-    pass
-
-__all__ = ["Sample", "augment", "datasets", "loader"]
+__all__ = ["Sample", "augment", "check", "datasets", "loader"]

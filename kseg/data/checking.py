@@ -34,21 +34,22 @@ def check(dataset: Sequence) -> None:
 def _problem(dataset, index):
     sample = dataset[index]
     image, mask = sample.image, sample.mask
+    names = [f"{kind} of sample {sample.id!r}" for kind in ("image", "mask")]
+    if hasattr(dataset, "paths"):
+        names = [repr(str(path)) for path in dataset.paths(index)]
+    image_name, mask_name = names
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
         return (
             "An image must be uint8 of shape (height, width, 3). Received: "
-            f"{_name(dataset, index, 0)} of shape {image.shape}, {image.dtype}"
+            f"{image_name} of shape {image.shape}, {image.dtype}"
         )
     if not np.issubdtype(mask.dtype, np.integer):
-        return (
-            "A mask must hold integers. "
-            f"Received: {_name(dataset, index, 1)} of {mask.dtype}"
-        )
+        return f"A mask must hold integers. Received: {mask_name} of {mask.dtype}"
     if image.shape[:2] != mask.shape:
         return (
             "A mask must have the size of its image. "
-            f"Received: {_name(dataset, index, 0)} of {image.shape[:2]}, "
-            f"{_name(dataset, index, 1)} of {mask.shape}"
+            f"Received: {image_name} of {image.shape[:2]}, "
+            f"{mask_name} of {mask.shape}"
         )
     count, ignore = len(dataset.class_names), dataset.ignore_class
     # The plain comparison is much faster than np.unique on the usual, valid mask.
@@ -58,12 +59,6 @@ def _problem(dataset, index):
         listed = ", ".join(map(str, values[:10])) + (", …" if len(values) > 10 else "")
         return (
             f"A mask must hold class ids 0..{count - 1} or {ignore} (ignored). "
-            f"Received: {_name(dataset, index, 1)} with {listed}"
+            f"Received: {mask_name} with {listed}"
         )
     return None
-
-
-def _name(dataset, index, which):
-    if hasattr(dataset, "paths"):
-        return str(dataset.paths(index)[which])
-    return f"{('image', 'mask')[which]} of sample {dataset[index].id!r}"

@@ -18,7 +18,7 @@ _TRANSPOSE = {
 }
 # More than 8 bits per value: PIL would clip them on the way to RGB.
 _DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
-_LOSSY_FORMATS = ("JPEG", "MPO", "JPEG2000", "WEBP", "AVIF")
+_LOSSY = ("JPEG", "MPO", "JPEG2000", "WEBP", "AVIF")
 
 
 def read_image(path: str | Path) -> np.ndarray:
@@ -47,9 +47,8 @@ def read_image(path: str | Path) -> np.ndarray:
             "is for you to say: scale them and save an 8-bit PNG. "
             f"Received: image={str(path)!r} of PIL mode {image.mode!r}"
         )
-    if image.mode == "P" and "transparency" in image.info:
-        image = image.convert("RGBA")  # PIL warns on the straight way to RGB
-    image = image.convert("RGB")
+    with _naming(path):
+        image = _to_rgb(image)
     if orientation in _TRANSPOSE:
         image = image.transpose(_TRANSPOSE[orientation])
     return np.array(image)
@@ -80,20 +79,34 @@ def read_mask(path: str | Path) -> np.ndarray:
     return mask_values(open_mask(path), path)
 
 
+def read_mask_colors(path: str | Path) -> np.ndarray:
+    """Reads a mask painted in colours as uint8 of shape `(height, width, 3)`."""
+    image = open_mask(path)
+    if image.mode not in ("1", "L", "P", "RGB"):
+        raise ValueError(
+            "A mask painted in colours must be opaque with 8 bits per colour. "
+            f"Received: mask={str(path)!r} of PIL mode {image.mode!r}"
+        )
+    return np.array(_to_rgb(image))
+
+
 def open_mask(path: str | Path) -> Image.Image:
     """Decodes a mask file, refusing formats that cannot hold class ids faithfully."""
     with _naming(path), Image.open(path) as image:
-        arguments = image.tile[0].args if image.tile else ()
-        file_format = image.format
+        arguments = image.tile[0].args if image.tile else None
+        # A TIFF file tells its compression, which may be JPEG as well.
+        coding = image.info.get("compression") or image.format
         image.load()
-    if file_format in _LOSSY_FORMATS:
+    if str(coding).upper().removeprefix("TIFF_") in _LOSSY:
         raise ValueError(
             "A mask must be stored without loss, as PNG for example: JPEG and its "
             "like blur class ids into their neighbours. "
-            f"Received: mask={str(path)!r} of format {file_format}"
+            f"Received: mask={str(path)!r} of format {coding}"
         )
-    packing = arguments if isinstance(arguments, str) else (*arguments, "")[0]
-    if packing in ("L;2", "L;4") or (image.mode != "I;16" and ";16" in str(packing)):
+    packing = str(arguments[0] if isinstance(arguments, tuple) else arguments)
+    if packing in ("L;2", "L;4") or (
+        ";16" in packing and image.mode not in _DEEP_MODES
+    ):
         # PIL stretches 2 and 4 bits to 0..255 and cuts 16-bit colours to 8 bits.
         raise ValueError(
             "A mask must be greyscale of 1, 8 or 16 bits or have a palette: in other "
@@ -132,6 +145,12 @@ def mask_values(image: Image.Image, path: str | Path) -> np.ndarray:
         "A mask must hold one integer class id per pixel. "
         f"Received: mask={str(path)!r} of PIL mode {image.mode!r}"
     )
+
+
+def _to_rgb(image):
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")  # PIL warns on the straight way to RGB
+    return image.convert("RGB")
 
 
 def _some_colors(colors):

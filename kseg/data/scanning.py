@@ -19,13 +19,13 @@ def scan(function: Callable, items: Sequence, description: str) -> list:
 
     Returns:
         List with one entry per item: what `function` returned, or the `ValueError`
-        that it raised.
+        or `OSError` that it raised.
     """
 
     def attempt(item):
         try:
             return function(item)
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             return error
 
     # Decoding releases the interpreter lock, so threads are enough.

@@ -6,46 +6,51 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="kseg.losses")
 class Sum(keras.losses.Loss):
-    """Weighted sum of losses, each reduced in its own way.
+    """Weighted sum of several losses of one output.
 
-    A list in `compile(loss=[...])` means one loss per output; this is several on one output.
+    A list in `model.compile(loss=[...])` means one loss for each of several outputs.
 
     Args:
-        losses: Sequence of Keras losses.
-        weights: Sequence of one factor per loss, or `None` for 1 each. Defaults to `None`.
+        losses: Sequence of `keras.losses.Loss`, each of which keeps its own reduction.
+        weights: Sequence of one factor per loss, or `None` for 1 each. Defaults to
+            `None`.
         name: Name of the loss. Defaults to `"sum"`.
 
     Example:
 
-    >>> loss = Sum([SparseCrossEntropy(), Dice()], weights=[1.0, 0.5])
+    >>> loss = Sum([SparseCrossEntropy(), Dice()], weights=(1.0, 0.5))
+    >>> model.compile("adam", loss=loss)
     """
 
-    def __init__(self, losses, weights=None, name="sum"):
+    def __init__(self, losses, weights=None, name: str = "sum"):
         super().__init__(name=name, dtype="float32")
-        self.losses = tuple(losses)
-        self.weights = (
-            (1.0,) * len(self.losses)
-            if weights is None
-            else tuple(float(weight) for weight in weights)
-        )
-        for loss in self.losses:
-            if not isinstance(loss, keras.losses.Loss):
-                raise TypeError(
-                    "`losses` must hold instances of `keras.losses.Loss`. "
-                    f"Received: losses={losses}"
-                )
-        if not self.losses or len(self.weights) != len(self.losses):
-            raise ValueError(
-                "`losses` must not be empty, and `weights` must have one factor per loss. "
-                f"Received: losses={losses}, weights={weights}"
+        losses = tuple(losses)
+        if not all(isinstance(loss, keras.losses.Loss) for loss in losses):
+            raise TypeError(
+                "`losses` must hold instances of `keras.losses.Loss`. "
+                f"Received: losses={losses}"
             )
+        if weights is None:
+            weights = (1.0,) * len(losses)
+        weights = tuple(float(weight) for weight in weights)
+        if not losses or len(weights) != len(losses):
+            raise ValueError(
+                "`losses` must not be empty, and `weights` must hold one factor per "
+                f"loss. Received: losses={losses}, weights={weights}"
+            )
+        self.losses = losses
+        self.weights = weights
+
+    def call(self, y_true, y_pred, sample_weight=None):
+        terms = zip(self.weights, self.losses, strict=True)
+        return sum(
+            weight * ops.cast(loss(y_true, y_pred, sample_weight), "float32")
+            for weight, loss in terms
+        )
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         with keras.name_scope(self.name):
-            return sum(
-                weight * ops.cast(loss(y_true, y_pred, sample_weight), "float32")
-                for weight, loss in zip(self.weights, self.losses, strict=True)
-            )
+            return self.call(y_true, y_pred, sample_weight)
 
     def get_config(self):
         return {
@@ -56,5 +61,7 @@ class Sum(keras.losses.Loss):
 
     @classmethod
     def from_config(cls, config):
-        losses = [keras.saving.deserialize_keras_object(one) for one in config["losses"]]
+        losses = [
+            keras.saving.deserialize_keras_object(one) for one in config["losses"]
+        ]
         return cls(**{**config, "losses": losses})

@@ -1,6 +1,13 @@
 """Metrics of masks, all from one exact confusion matrix."""
 
-from kseg.metrics.confusion import CheckLabels, ConfusionMatrix
-from kseg.metrics.segmentation import SegmentationMetrics
+from kseg.metrics.check_labels import CheckLabels
+from kseg.metrics.confusion import ConfusionMatrix
+from kseg.metrics.segmentation import MeanIoU, PixelAccuracy, SegmentationMetrics
 
-__all__ = ["CheckLabels", "ConfusionMatrix", "SegmentationMetrics"]
+__all__ = [
+    "CheckLabels",
+    "ConfusionMatrix",
+    "MeanIoU",
+    "PixelAccuracy",
+    "SegmentationMetrics",
+]

@@ -94,9 +94,7 @@ _NAMES = "label_list.mat"
 
 def is_ccp(root: Path) -> bool:
     """Tells whether a folder is laid out as Clothing Co-Parsing."""
-    return (root / _NAMES).is_file() and (
-        root / "annotations" / "pixel-level"
-    ).is_dir()
+    return (root / _NAMES).is_file() and (root / "annotations" / "pixel-level").is_dir()
 
 
 def _numbered(folder, suffixes):

@@ -61,7 +61,7 @@ class Dataset(Sequence):
         class_names: Sequence[str],
         colors: Sequence[tuple[int, int, int]] | None = None,
     ):
-        self._items = tuple((id, Path(image), Path(mask)) for id, image, mask in items)
+        self._set_items((id, Path(image), Path(mask)) for id, image, mask in items)
         twice = [id for id, count in Counter(self.ids).items() if count > 1]
         if twice:
             raise ValueError(
@@ -76,10 +76,6 @@ class Dataset(Sequence):
                 "`colors` must hold one RGB triple per class. Received: "
                 f"{len(self.colors)} colors, class_names={self.class_names}"
             )
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        return tuple(id for id, _, _ in self._items)
 
     @property
     def num_classes(self) -> int:
@@ -137,8 +133,12 @@ class Dataset(Sequence):
 
     def _view(self, items):
         view = copy.copy(self)
-        view._items = tuple(items)
+        view._set_items(items)
         return view
+
+    def _set_items(self, items):
+        self._items = tuple(items)
+        self.ids = tuple(item[0] for item in self._items)
 
 
 def _refuse_sizes(image_path, image_size, mask_path, mask_size):

@@ -1,0 +1,38 @@
+"""Random changes of a photo together with its masks."""
+
+from kseg.data.augment.color import (
+    RandomBrightness,
+    RandomContrast,
+    RandomGrayscale,
+    RandomHue,
+    RandomSaturation,
+    RandomWhiteBalance,
+)
+from kseg.data.augment.compose import Compose, standard
+from kseg.data.augment.degradation import RandomGaussianBlur, RandomJpeg, RandomNoise
+from kseg.data.augment.geometry import (
+    RandomCrop,
+    RandomFlip,
+    RandomRotation,
+    RandomShear,
+)
+from kseg.data.augment.plan import Plan
+
+__all__ = [
+    "Compose",
+    "Plan",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomCrop",
+    "RandomFlip",
+    "RandomGaussianBlur",
+    "RandomGrayscale",
+    "RandomHue",
+    "RandomJpeg",
+    "RandomNoise",
+    "RandomRotation",
+    "RandomSaturation",
+    "RandomShear",
+    "RandomWhiteBalance",
+    "standard",
+]

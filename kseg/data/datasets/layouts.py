@@ -1,0 +1,114 @@
+"""Opens a folder as the data set that its layout shows it to be."""
+
+import hashlib
+from pathlib import Path
+
+from kseg.data.datasets.camvid import CamVid, is_camvid
+from kseg.data.datasets.ccp import CCP, is_ccp
+from kseg.data.datasets.dataset import Dataset
+from kseg.data.datasets.image_folder import ImageFolder
+
+_SPLIT_FOLDERS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "val", "valid"),
+    "test": ("test",),
+}
+_TREES = """\
+  images/… masks/…                                    (10 % are held out)
+  images/train/… masks/train/… images/val/… masks/val/…   (or validation)
+  train/images/… train/masks/… val/images/… val/masks/…   (or validation)
+  photos/… annotations/pixel-level/… label_list.mat   (Clothing Co-Parsing)
+  train/… trainannot/… val/… valannot/…               (CamVid as for SegNet)"""
+
+
+def open_dataset(
+    path: str | Path, split: str = "train", labels: str | None = None
+) -> Dataset:
+    """Opens a folder as the data set that its layout shows it to be.
+
+    Recognised are Clothing Co-Parsing (`CCP`), `CamVid`, and folders of images and
+    masks (`ImageFolder`):
+
+    - `images/` and `masks/`, optionally each with `train/` and `val/`
+    - `train/images/`, `train/masks/`, and optionally the same in `val/`
+
+    A validation folder may be named `val`, `valid` or `validation`. Where there is
+    none, the tenth of the samples whose ids hash lowest (SHA-256), at least one, is
+    the validation split: the same on every machine and in every run.
+
+    Args:
+        path: Root of the data set.
+        split: `"train"`, `"validation"`, or another split that the data set has
+            (`"test"`; `"all"` for CCP).
+        labels: For data sets with several sets of labels (CCP) which to take.
+
+    Returns:
+        The data set. All splits of a folder have the same classes.
+
+    Raises:
+        ValueError: If nothing is recognised, the split is absent, or the data set
+            has no choice of labels.
+    """
+    root = Path(path)
+    if is_ccp(root):
+        return CCP(root, split, **({} if labels is None else {"labels": labels}))
+    if labels is not None:
+        raise ValueError(
+            "`labels` must be None unless the data set has several sets of labels, as "
+            f"CCP has. Received: labels={labels!r}, path={str(path)!r}"
+        )
+    if is_camvid(root):
+        return CamVid(root, split)
+    folders = _split_folders(root)
+    if not folders:
+        raise ValueError(
+            f"`path` must be a folder laid out in one of these ways:\n{_TREES}\n"
+            f"Received: path={str(path)!r}"
+            + (f" with {_entries(root)}" if root.is_dir() else ", which is no folder")
+        )
+    datasets = ImageFolder.splits(root, folders)
+    if "validation" not in datasets:
+        datasets["train"], datasets["validation"] = _hold_out(datasets["train"])
+    if split not in datasets:
+        raise ValueError(
+            f"`split` must be one of {', '.join(map(repr, datasets))} for this data "
+            f"set. Received: split={split!r}, path={str(path)!r}"
+        )
+    return datasets[split]
+
+
+def _split_folders(root):
+    """The image and the mask folder of each split, empty if there is no training."""
+    found = {}
+    for split, names in _SPLIT_FOLDERS.items():
+        for name in names:
+            for two in (
+                (root / "images" / name, root / "masks" / name),
+                (root / name / "images", root / name / "masks"),
+            ):
+                # Test images often come without masks; others must have them.
+                if two[0].is_dir() and (two[1].is_dir() or split != "test"):
+                    found.setdefault(split, two)
+    plain = root / "images", root / "masks"
+    if "train" not in found:
+        return {"train": plain} if all(folder.is_dir() for folder in plain) else {}
+    return found
+
+
+def _hold_out(dataset):
+    if len(dataset) < 2:
+        raise ValueError(
+            "A data set without validation folder must have at least 2 samples, one "
+            f"of them to validate on. Received: {dataset!r}"
+        )
+    ranked = sorted(dataset.ids, key=lambda i: hashlib.sha256(i.encode()).digest())
+    held_out = set(ranked[: max(1, round(len(ranked) / 10))])
+    return (
+        dataset.take(id for id in dataset.ids if id not in held_out),
+        dataset.take(id for id in dataset.ids if id in held_out),
+    )
+
+
+def _entries(root):
+    names = sorted(p.name + "/" * p.is_dir() for p in root.iterdir())
+    return ", ".join(names[:10]) + (", …" if len(names) > 10 else "") or "nothing"

@@ -1,0 +1,107 @@
+"""A Keras model of static shape as the content of a float .tflite."""
+
+import keras
+
+from kseg.mobile.graph import op_counts
+from kseg.mobile.parity import ExportError
+from kseg.mobile.runtime import native_log
+
+# Nothing but LiteRT's own operations may be in a file, and nothing that keeps state.
+_REFUSED = ("CUSTOM", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE")
+
+
+def concrete_function(network: keras.Model, size: tuple[int, int], output: str):
+    """Traces a model for one image of a fixed size, weights as constants.
+
+    A static batch and size give one operation per dilated convolution, and constant
+    weights let the converter fold BatchNorm.
+
+    Args:
+        network: A functional model of one image input and one output of scores.
+        size: `(height, width)`.
+        output: `"category_mask"` adds the choice of the class; any other value names
+            the output.
+
+    Returns:
+        A `tf.ConcreteFunction` from `image`, float32 `(1, *size, channels)`.
+    """
+    import tensorflow as tf
+
+    trainable = [variable.numpy() for variable in network.trainable_variables]
+    fixed = [variable.numpy() for variable in network.non_trainable_variables]
+    image = tf.TensorSpec((1, *size, network.input_shape[-1]), "float32", name="image")
+
+    @tf.function(input_signature=[image])
+    def serve(image):
+        scores, _ = network.stateless_call(trainable, fixed, image, training=False)
+        if output != "category_mask":
+            return {output: tf.cast(scores, "float32")}
+        if scores.shape[-1] == 1:
+            return {output: tf.cast(scores[..., 0] > 0.5, "int32")}
+        # keras.ops.argmax would need Flex; this is one ARG_MAX.
+        return {output: tf.argmax(scores, axis=-1, output_type="int32")}
+
+    return serve.get_concrete_function()
+
+
+def convert(function, *, float16: bool = False, calibration=None) -> bytes:
+    """Converts a traced model with the TensorFlow Lite converter.
+
+    Args:
+        function: What `concrete_function` returns.
+        float16: Keep the weights in half precision.
+        calibration: Images for full integer quantization, or `None`.
+
+    Returns:
+        The content of a `.tflite`.
+
+    Raises:
+        ExportError: If an operation has no LiteRT kernel, or nothing is left to run.
+    """
+    import tensorflow as tf
+
+    # The owner of a function without variables: any trackable object.
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], tf.Module())
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    if float16:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+    if calibration is not None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = tf.uint8
+        converter.inference_output_type = tf.uint8
+        converter.representative_dataset = lambda: ([image] for image in calibration)
+    with native_log() as log:
+        try:
+            content = converter.convert()
+        except Exception as error:  # the converter raises its own and LLVM's
+            reason = _reason(f"{error}\n{log()}")
+            raise ExportError(
+                f"The model cannot be converted to LiteRT: {reason}"
+            ) from error
+    check_operations(content)
+    return content
+
+
+def check_operations(content: bytes):
+    """Raises `ExportError` if a `.tflite` is empty or needs more than LiteRT."""
+    counts = op_counts(content)
+    if not counts:
+        raise ExportError(
+            "The model has no operation, so that its file would return garbage: the "
+            "converter removed everything."
+        )
+    refused = [name for name in counts if name.split()[0] in _REFUSED]
+    if refused:
+        raise ExportError(
+            "The model needs operations that plain LiteRT does not have: "
+            f"{', '.join(refused)}. Replace the layers that make them."
+        )
+
+
+def _reason(text):
+    """Returns the lines of a converter's log that name what failed."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    telling = [line for line in lines if "error:" in line or "Ops:" in line]
+    return "\n".join(dict.fromkeys(telling or lines[:5]))

@@ -1,0 +1,215 @@
+"""The Keras side of an export: which tensor of a model are its scores."""
+
+import importlib
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from kseg.mobile.images import as_pair
+
+_PROBABILITIES = {"softmax", "sigmoid"}
+# Layers that move scores about without making logits of probabilities or back.
+_MOVERS = {
+    "Cropping2D",
+    "Dropout",
+    "Identity",
+    "Permute",
+    "Reshape",
+    "Resizing",
+    "ResizingLike2D",
+    "UpSampling2D",
+}
+_ROOMS = ("layers", "backbones", "models", "losses", "metrics")
+
+
+class KerasNet:
+    """A Keras model as a function from images to scores.
+
+    Args:
+        model: A Keras model of one image input and one output.
+        size: `(height, width)` or an int, for a model that takes any size.
+
+    Attributes:
+        input_size: `(height, width)`, or `None` if the model takes any.
+        channels: Channels of the input.
+        num_classes: Channels of the output.
+        labels: Empty; a Keras model carries no names.
+        activation: What makes the outputs probabilities.
+    """
+
+    labels = ()
+
+    def __init__(self, model, size=None):
+        height, width, self.channels = image_shape(model)
+        self._model = model
+        self.input_size = None
+        if height and width:
+            self.input_size = (height, width)
+        elif size is not None:
+            self.input_size = as_pair(size)
+        self.num_classes = int(model.output_shape[-1])
+        self.activation = "none"
+        if output_kind(model) == "logits":
+            self.activation = "sigmoid" if self.num_classes == 1 else "softmax"
+
+    def run(self, images: np.ndarray) -> np.ndarray:
+        """Returns float32 scores `(batch, height, width, num_classes)`."""
+        scores = self._model(images.astype("float32"), training=False)
+        return np.asarray(keras.ops.convert_to_numpy(scores), "float32")
+
+
+def load_keras(path: Path) -> keras.Model:
+    """Reads a `.keras` file in Keras' safe mode, with kseg's layers registered.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The model, not compiled.
+
+    Raises:
+        ValueError: If the file is damaged or no Keras model.
+    """
+    for room in _ROOMS:
+        importlib.import_module(f"kseg.{room}")
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except Exception as error:  # zip, json, h5py and Keras each raise their own
+        raise ValueError(
+            f"`path` must be a complete .keras file. Keras says: {error}. "
+            f"Received: path={str(path)!r}"
+        ) from error
+
+
+def image_shape(model) -> tuple[int | None, int | None, int]:
+    """Returns `(height, width, channels)` of a model's image input.
+
+    Args:
+        model: A built Keras model.
+
+    Raises:
+        TypeError: If it is no Keras model.
+        ValueError: If it is not built, or its input is not one batch of images.
+    """
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            "`model` must be a keras.Model. "
+            f"Received: model of type {type(model).__name__}"
+        )
+    try:
+        shape = model.input_shape
+    except AttributeError as error:
+        raise ValueError(
+            "`model` must know its input: call it once, or build it from keras.Input. "
+            f"Received: model={model.name!r}"
+        ) from error
+    if not isinstance(shape, tuple) or len(shape) != 4 or shape[-1] is None:
+        raise ValueError(
+            "`model` must have one image input, (batch, height, width, channels). "
+            f"Received: input shape {shape}"
+        )
+    return shape[1:]
+
+
+def output_kind(model) -> str | None:
+    """Tells whether a model ends in probabilities or in logits.
+
+    Follows the output back, through layers that only move scores about, to a layer
+    that is named so or has an activation.
+
+    Args:
+        model: A Keras model.
+
+    Returns:
+        `"probabilities"`, `"logits"`, or `None` where the graph does not tell.
+    """
+    layer = _last_layer(model)
+    if layer is None:
+        return None
+    if layer.name in ("probabilities", "logits"):
+        return layer.name
+    activation = getattr(layer, "activation", None)
+    activation = getattr(activation, "__name__", type(layer).__name__.lower())
+    if activation in _PROBABILITIES:
+        return "probabilities"
+    return "logits" if activation == "linear" else None
+
+
+def with_output(model, output: str) -> keras.Model:
+    """Returns a model over the same layers that ends in the wanted scores.
+
+    Args:
+        model: A Keras model of one image input.
+        output: `"probabilities"` or `"logits"`.
+
+    Returns:
+        A functional model in float32. What a mixed-precision policy computes in
+        half precision is rebuilt in float32 with the same weights: LiteRT's half
+        precision lies in the file's weights, not in its activations.
+
+    Raises:
+        ValueError: If the model has no such output and none can be derived.
+    """
+    model = _functional(_in_float32(model))
+    image, scores = model.inputs[0], model.outputs[0]
+    kind = output_kind(model) if len(model.outputs) == 1 else None
+    if kind == output:
+        return keras.Model(image, scores)
+    if kind == "logits":
+        activation = "sigmoid" if scores.shape[-1] == 1 else "softmax"
+        # Names of layers are unique in a model, and Keras counts only per session.
+        name = f"{model.name}_probabilities"
+        layer = keras.layers.Activation(activation, name=name)
+        return keras.Model(image, layer(scores))
+    last = scores._keras_history.operation
+    if kind == "probabilities" and type(last).__name__ in ("Activation", "Softmax"):
+        return keras.Model(image, last.input)
+    if output in [layer.name for layer in model.layers]:
+        return keras.Model(image, model.get_layer(output).output)
+    if kind is None and len(model.outputs) == 1:  # parity looks at the values
+        return keras.Model(image, scores)
+    raise ValueError(
+        f"`output={output!r}` needs a layer of that name, or an activation layer at the "
+        "end of a model of one output: build it with activation=None, then add "
+        f"keras.layers.Activation. Received: a model that ends in {last.name!r}, "
+        f"with {len(model.outputs)} outputs"
+    )
+
+
+def _functional(model):
+    if isinstance(model, keras.Model) and getattr(model, "outputs", None):
+        return model
+    height, width, channels = image_shape(model)
+    image = keras.Input((height, width, channels))
+    return keras.Model(image, model(image), name=model.name)
+
+
+def _in_float32(model):
+    if all(layer.compute_dtype == "float32" for layer in model._flatten_layers()):
+        return model
+
+    def clone(layer):
+        config = {**layer.get_config(), "dtype": "float32"}
+        return type(layer).from_config(config)
+
+    copy = keras.models.clone_model(model, clone_function=clone, recursive=True)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def _last_layer(model):
+    if not getattr(model, "outputs", None):
+        return None
+    tensor = model.outputs[0]
+    while True:
+        layer, node, index = tensor._keras_history
+        if isinstance(layer, keras.Model) and layer.outputs:
+            tensor = layer.outputs[index]
+        elif type(layer).__name__ in _MOVERS and layer.name not in (
+            "probabilities",
+            "logits",
+        ):
+            tensor = layer._inbound_nodes[node].input_tensors[0]
+        else:
+            return layer

@@ -1,0 +1,343 @@
+"""Exported files are clean, equal to Keras, and never half there."""
+
+import resource
+
+import keras
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+from keras import layers
+
+from kseg.mobile import ExportError, ParityError, conversion, export, exporter
+
+SIZE = (64, 96)
+
+
+def run_litert(path, image):
+    """Runs a file without any of kseg's code: the oracle of this module."""
+    interpreter = Interpreter(model_content=path.read_bytes())
+    interpreter.allocate_tensors()
+    (inputs,), (outputs,) = (
+        interpreter.get_input_details(),
+        interpreter.get_output_details(),
+    )
+    interpreter.set_tensor(inputs["index"], image[None].astype(inputs["dtype"]))
+    interpreter.invoke()
+    values = interpreter.get_tensor(outputs["index"])[0]
+    scale, zero_point = outputs["quantization"]
+    return (values.astype("float32") - zero_point) * scale if scale else values
+
+
+@pytest.fixture
+def quick(tmp_path, crops):
+    """Returns a function that exports to a fresh path, compared on four crops."""
+
+    def run(model, **kwargs):
+        kwargs = {"calibration": crops[0][:4], "verbose": False, **kwargs}
+        return export(model, tmp_path / "net.tflite", **kwargs)
+
+    return run
+
+
+def constant_scores(image, num_classes=3):
+    return layers.Conv2D(num_classes, 1, name="scores")(image)
+
+
+@pytest.mark.parametrize(
+    ("precision", "limit"),
+    [
+        ("float32", 1e-5),
+        ("float16", 1e-2),
+        ("weight_int8", 0.05),
+        ("dynamic_int8", 0.1),
+        ("full_int8", 0.15),
+    ],
+)
+def test_probabilities_on_unseen_photos_are_those_of_keras(
+    exported, net, crops, precision, limit
+):
+    report = exported(precision)
+    for image in crops[0][16:20]:
+        expected = np.asarray(net(image[None].astype("float32"), training=False))[0]
+        actual = run_litert(report.path, image)
+        assert actual.shape == (*SIZE, 3)
+        assert np.abs(actual - expected).max() < limit
+        clear = np.sort(expected, axis=-1)
+        clear = clear[..., -1] - clear[..., -2] > 0.05
+        same = actual.argmax(-1) == expected.argmax(-1)
+        assert same[clear].mean() >= 0.97
+
+
+def test_the_report_tells_what_the_file_is(exported):
+    report = exported("float16")
+    assert report.size_bytes == report.path.stat().st_size
+    assert report.size == SIZE
+    assert report.num_classes == 3
+    assert report.parity.images == 12  # every second of the 24 photos
+    assert report.parity.max_error <= 1e-2
+    assert report.parity.agreement == 1.0
+    assert "float16" in str(report)
+    assert report.to_dict()["parity"]["mean_iou"] > 0.99
+
+
+def test_dilation_stays_one_operation_and_batch_norm_is_folded(exported):
+    # Counted by hand in `small_net`: 3 + gate + classifier convolutions; the products
+    # are the normalisation, the gate and its hard sigmoid.
+    assert exported("float32").ops == {
+        "CONV_2D": 5,
+        "MUL": 3,
+        "ADD": 1,
+        "CONCATENATION": 1,
+        "DEPTHWISE_CONV_2D": 1,
+        "MEAN": 1,
+        "RESIZE_BILINEAR": 1,
+        "SOFTMAX": 1,
+        "TRANSPOSE_CONV": 1,
+    }
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16", "full_int8"])
+def test_batch_and_size_are_static(exported, precision):
+    interpreter = Interpreter(model_path=str(exported(precision).path))
+    (inputs,) = interpreter.get_input_details()
+    assert inputs["shape_signature"].tolist() == [1, *SIZE, 3]
+    assert list(interpreter.get_signature_list()) == ["serving_default"]
+
+
+def test_logits_become_the_probabilities_by_softmax(exported, net, crops):
+    image = crops[0][20]
+    logits = run_litert(exported(output="logits").path, image)
+    expected = np.asarray(net(image[None].astype("float32"), training=False))[0]
+    assert logits.min() < 0
+    np.testing.assert_allclose(
+        np.asarray(keras.ops.softmax(logits)), expected, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("precision", ["float32", "full_int8"])
+def test_a_category_mask_holds_class_ids(exported, net, crops, precision):
+    image = crops[0][20]
+    ids = run_litert(exported(precision, "category_mask").path, image)
+    expected = np.asarray(net(image[None].astype("float32"), training=False))[0]
+    assert ids.dtype == np.int32
+    assert (ids == expected.argmax(-1)).mean() > 0.97
+
+
+@pytest.mark.parametrize("output", ["probabilities", "logits", "category_mask"])
+def test_one_class_nets_export_in_every_form(person_net, crops, quick, output):
+    report = quick(person_net, output=output, labels=("background", "person"))
+    image = crops[0][20]
+    expected = np.asarray(person_net(image[None].astype("float32"), training=False))[0]
+    actual = run_litert(report.path, image)
+    if output == "logits":
+        actual = 1 / (1 + np.exp(-actual))
+    if output == "category_mask":
+        expected = (expected[..., 0] > 0.5).astype("int32")
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
+
+
+def test_a_net_that_ends_in_logits_gets_its_softmax(net, quick):
+    logits = keras.Model(net.inputs[0], net.get_layer("logits").output)
+    report = quick(logits, size=SIZE)
+    assert report.ops["SOFTMAX"] == 1
+
+
+def test_grouped_convolutions_and_nested_models_export(crops, quick):
+    image = keras.Input((*SIZE, 3))
+    x = layers.Conv2D(8, 3, padding="same", activation="relu")(image)
+    x = layers.Conv2D(16, 3, padding="same", groups=4, name="grouped")(x)
+    encoder = keras.Model(image, x, name="encoder")
+    outer = keras.Input((*SIZE, 3))
+    scores = layers.Conv2D(3, 1)(encoder(layers.Rescaling(1 / 255)(outer)))
+    model = keras.Sequential([keras.Model(outer, scores), layers.Softmax()])
+    report = quick(model)
+    expected = np.asarray(model(crops[0][:1].astype("float32"), training=False))[0]
+    np.testing.assert_allclose(
+        run_litert(report.path, crops[0][0]), expected, atol=1e-5
+    )
+
+
+def test_mixed_precision_exports_in_float32(build_net, net, crops, quick):
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        half = build_net(3, None)
+        half = keras.Model(
+            half.inputs[0], layers.Activation("softmax", dtype="float32")(half.output)
+        )
+    finally:
+        keras.config.set_dtype_policy("float32")
+    half.set_weights(net.get_weights())
+    report = quick(half, size=SIZE)
+    expected = np.asarray(net(crops[0][:1].astype("float32"), training=False))[0]
+    np.testing.assert_allclose(
+        run_litert(report.path, crops[0][0]), expected, atol=1e-5
+    )
+
+
+def test_a_subclassed_model_exports(crops, quick):
+    class Net(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.scores = layers.Conv2D(3, 3, padding="same", activation="softmax")
+
+        def call(self, images):
+            return self.scores(images / 255)
+
+    model = Net()
+    model(crops[0][:1].astype("float32"))
+    report = quick(model, size=SIZE)
+    assert report.parity.max_error < 1e-5
+
+
+def test_a_numerically_wrong_file_is_refused_and_the_old_one_stays(
+    net, build_net, quick, tmp_path, monkeypatch
+):
+    other = build_net(3, "softmax")
+    other.set_weights([weight + 0.05 for weight in net.get_weights()])
+    wrong = conversion.convert(conversion.concrete_function(other, SIZE, "wrong"))
+    monkeypatch.setattr(exporter, "convert", lambda *args, **kwargs: wrong)
+    with pytest.raises(ParityError, match="largest error") as caught:
+        quick(net, size=SIZE)
+    assert caught.value.parity.max_error > 1e-3
+    assert not list(tmp_path.iterdir())
+
+    (tmp_path / "net.tflite").write_bytes(b"the file of last week")
+    with pytest.raises(ParityError):
+        quick(net, size=SIZE)
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == [
+        b"the file of last week"
+    ]
+
+
+def test_nan_weights_are_refused(net, build_net, quick, tmp_path):
+    broken = build_net(3, "softmax")
+    broken.set_weights([np.full_like(w, np.nan) for w in net.get_weights()])
+    with pytest.raises(ParityError, match="nan"):
+        quick(broken, size=SIZE)
+    assert not list(tmp_path.iterdir())
+
+
+def test_integers_of_an_untrained_net_prove_nothing(quick, crops):
+    image = keras.Input((*SIZE, 3))
+    scores = layers.Conv2D(2, 1, kernel_initializer="zeros")(image)
+    with pytest.raises(ParityError, match="is the model trained"):
+        quick(
+            keras.Model(image, layers.Softmax()(scores)),
+            precision="full_int8",
+            calibration=crops[0][:8],
+        )
+
+
+def test_an_empty_graph_is_refused(quick):
+    image = keras.Input((*SIZE, 3))
+    identity = keras.Model(image, layers.Activation("linear", name="logits")(image))
+    with pytest.raises(ExportError, match="no operation"):
+        quick(identity, output="logits")
+
+
+def test_an_operation_that_needs_flex_is_refused_and_named(quick, tmp_path):
+    image = keras.Input((*SIZE, 3))
+    x = keras.ops.image.resize(image, SIZE[::-1], antialias=True)
+    x = keras.ops.image.resize(x, SIZE, interpolation="bicubic")
+    with pytest.raises(ExportError, match="ResizeBicubic|ScaleAndTranslate"):
+        quick(keras.Model(image, layers.Softmax()(constant_scores(x))))
+    assert not list(tmp_path.iterdir())
+
+
+def test_any_size_needs_a_size(net, quick):
+    with pytest.raises(ValueError, match=r"`size` must be given.*Received: size=None"):
+        quick(net)
+
+
+@pytest.mark.parametrize("size", [(96, 64), 64, 0, (64, 96, 3), (64.0, 96)])
+def test_a_size_that_cannot_be_is_refused(person_net, quick, size):
+    with pytest.raises(ValueError, match=r"`size` must be.*Received: size="):
+        quick(person_net, size=size)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"precision": "int4"}, "`precision` must be one of.*'int4'"),
+        ({"output": "masks"}, "`output` must be one of.*'masks'"),
+        ({"labels": ("a", "b")}, "`labels` must be 3 names.*2 labels"),
+        ({"precision": "full_int8", "calibration": None}, "at least 8 .*0 images"),
+        ({"precision": "full_int8"}, "at least 8 .*4 images"),
+    ],
+)
+def test_choices_that_cannot_be_are_refused(net, quick, tmp_path, kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        quick(net, size=SIZE, **kwargs)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_no_segmentation_model_is_refused(quick):
+    with pytest.raises(TypeError, match="`model` must be a keras.Model"):
+        quick("net.keras")
+    two = [keras.Input((*SIZE, 3)), keras.Input((*SIZE, 3))]
+    with pytest.raises(ValueError, match="one image input"):
+        quick(keras.Model(two, layers.Add()(two)))
+    image = keras.Input((*SIZE, 3))
+    maps = constant_scores(image)
+    with pytest.raises(ValueError, match="`output='probabilities'` needs.*2 outputs"):
+        quick(keras.Model(image, [maps, layers.ReLU()(maps)]))
+
+
+def test_scores_that_are_no_probabilities_are_refused(quick):
+    image = keras.Input((*SIZE, 3))
+    model = keras.Model(image, layers.ReLU()(constant_scores(image)))
+    with pytest.raises(ValueError, match="ends in probabilities.*Received: scores"):
+        quick(model)
+
+
+def test_logits_cannot_be_had_from_a_softmax_inside_a_convolution(quick):
+    image = keras.Input((*SIZE, 3))
+    model = keras.Model(image, layers.Conv2D(2, 1, activation="softmax")(image))
+    with pytest.raises(ValueError, match="`output='logits'` needs"):
+        quick(model, output="logits")
+
+
+def test_paths_that_cannot_be_written_are_refused_before_the_work(person_net, tmp_path):
+    with pytest.raises(ValueError, match="ends in .tflite"):
+        export(person_net, tmp_path / "net.onnx")
+    with pytest.raises(FileNotFoundError, match="existing folder"):
+        export(person_net, tmp_path / "missing" / "net.tflite")
+    (tmp_path / "folder.tflite").mkdir()
+    with pytest.raises(ValueError, match="file name"):
+        export(person_net, tmp_path / "folder.tflite")
+
+
+def test_a_disk_that_fills_up_leaves_nothing_half_written(exported, tmp_path):
+    content = exported().path.read_bytes()
+    old = tmp_path / "net.tflite"
+    old.write_bytes(b"old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(content) // 2, limits[1]))
+    try:
+        with pytest.raises(OSError, match="`path` cannot be written"):
+            exporter.write_whole(old, content)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {
+        "net.tflite": b"old"
+    }
+
+
+def test_another_backend_is_told_what_to_do(person_net, quick, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(ExportError, match="KERAS_BACKEND=tensorflow"):
+        quick(person_net)
+
+
+def test_nothing_but_the_report_is_printed(person_net, quick, crops, capfd):
+    images = crops[0][:8]
+    capfd.readouterr()
+    for precision in ("float32", "full_int8"):
+        quick(person_net, precision=precision, calibration=images)
+        assert capfd.readouterr() == ("", "")
+    report = quick(person_net, verbose=True)
+    assert capfd.readouterr() == (f"{report}\n", "")
+
+
+def test_the_bundled_photos_serve_where_none_are_given(person_net, quick):
+    assert quick(person_net, calibration=None).parity.images == 8

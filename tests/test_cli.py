@@ -1,0 +1,176 @@
+"""Every command on small files, and what it says when the input is wrong."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kseg import cli
+
+ROOT = Path(__file__).parents[1]
+
+
+def kseg(*arguments):
+    """Runs the command line in this process; returns what it printed."""
+    from typer.testing import CliRunner
+
+    result = CliRunner().invoke(cli.app, [str(a) for a in arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.output
+
+
+@pytest.fixture(scope="session")
+def photo_folder(tmp_path_factory):
+    """Twelve photos of a bright square on a dark ground, with 0/255 masks."""
+    folder = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(3)
+    for kind in ("images", "masks"):
+        (folder / kind).mkdir()
+    for index in range(12):
+        image = rng.integers(0, 90, (48, 64, 3), "uint8")
+        mask = np.zeros((48, 64), "uint8")
+        y, x = rng.integers(0, 20, 2)
+        image[y : y + 24, x : x + 30] += 150
+        mask[y : y + 24, x : x + 30] = 255
+        Image.fromarray(image).save(folder / "images" / f"{index:02d}.png")
+        Image.fromarray(mask).save(folder / "masks" / f"{index:02d}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def run_folder(photo_folder, tmp_path_factory):
+    """The run folder of `kseg train` on the twelve photos."""
+    output = tmp_path_factory.mktemp("runs") / "squares"
+    printed = kseg(
+        "train",
+        photo_folder,
+        "-o",
+        output,
+        *("--size", 64, "--epochs", 3, "--batch-size", 4),
+        *("--model-arguments", '{"width_multiplier": 0.5}'),
+    )
+    return output, printed
+
+
+def test_help_answers_without_keras_or_tensorflow():
+    code = (
+        "import sys; from typer.testing import CliRunner; from kseg import cli;"
+        "result = CliRunner().invoke(cli.app, ['--help']);"
+        "print(result.exit_code, {'keras', 'tensorflow'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "0 set()", done.stderr
+
+
+def test_train_says_what_it_inferred_and_leaves_a_whole_folder(run_folder):
+    output, printed = run_folder
+    assert "background" in printed
+    assert "255" in printed
+    assert {path.name for path in output.iterdir()} == {
+        "best.keras",
+        "config.json",
+        "curves.png",
+        "last.keras",
+        "metrics.csv",
+        "model.tflite",
+        "summary.json",
+        "validation.png",
+    }
+    summary = json.loads((output / "summary.json").read_text())
+    assert 0 <= summary["validation"]["mean_iou"] <= 1
+    assert len((output / "metrics.csv").read_text().splitlines()) == 4
+
+
+def test_evaluate_prints_the_figures_of_the_summary(run_folder, photo_folder):
+    output, _ = run_folder
+    summary = json.loads((output / "summary.json").read_text())
+    printed = kseg("evaluate", output / "best.keras", photo_folder)
+    assert f"{summary['validation']['mean_iou']:.3f}" in printed
+
+
+def test_predict_writes_a_mask_and_an_overlay_at_the_size_of_each_photo(
+    run_folder, photo_folder, tmp_path
+):
+    output, _ = run_folder
+    kseg(
+        "predict", output / "model.tflite", photo_folder / "images", "-o", tmp_path / "out"
+    )
+    masks = sorted((tmp_path / "out").glob("*_mask.png"))
+    assert len(masks) == 12
+    assert Image.open(masks[0]).size == (64, 48)
+    assert len(list((tmp_path / "out").glob("*_overlay.jpg"))) == 12
+
+
+@pytest.mark.parametrize("precision", ["float32", "full_int8"])
+def test_export_prints_the_parity_report(run_folder, photo_folder, tmp_path, precision):
+    output, _ = run_folder
+    target = tmp_path / "net.tflite"
+    printed = kseg(
+        *("export", output / "best.keras", "-o", target, "--precision", precision),
+        *("--calibration", photo_folder / "images"),
+    )
+    assert precision in printed
+    assert target.stat().st_size > 10_000
+
+
+def test_info_of_both_kinds_of_file(run_folder):
+    output, _ = run_folder
+    for name in ("best.keras", "model.tflite"):
+        assert "64" in kseg("info", output / name)
+
+
+def test_portrait_of_the_shipped_net(tmp_path):
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (90, 120), (90, 120, 150)).save(photo)
+    with pytest.warns(UserWarning, match="person"):
+        kseg("portrait", photo, "-o", tmp_path / "out.png")
+    assert Image.open(tmp_path / "out.png").size == (90, 120)
+
+
+def test_doctor_finds_the_core_packages():
+    printed = kseg("doctor")
+    assert "keras" in printed
+    assert "backend tensorflow" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["evaluate", "nothing.keras", "."], "nothing.keras"),
+        (["evaluate", "nobody", "."], "nobody"),
+        (["train", "no_such_folder", "-o", "run"], "no_such_folder"),
+        (["info", "README.md"], "README.md"),
+    ],
+)
+def test_wrong_input_is_one_message_and_no_stack(arguments, message, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", "from kseg.cli import main; main()", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_model_arguments_must_be_a_json_object(photo_folder, tmp_path):
+    with pytest.raises(ValueError, match=r"`--model-arguments` must be a JSON object"):
+        kseg(
+            *("train", photo_folder, "-o", tmp_path / "run"),
+            *("--model-arguments", "width=2"),
+        )
+
+
+def test_choices_of_the_options_are_those_of_the_functions():
+    from kseg import mobile
+    from kseg.training.run import SCHEDULES
+
+    assert {str(s) for s in cli.Schedule} == set(SCHEDULES)
+    assert {str(p) for p in cli.Precision} == set(mobile.exporter.PRECISIONS)

@@ -1,0 +1,132 @@
+"""Training runs that are killed, resumed and prolonged."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from kseg import data, training
+from kseg.training.run_folder import write
+
+TRAIN = """
+import sys
+import tensorflow as tf
+import kseg
+tf.config.experimental.enable_op_determinism()
+tf.config.threading.set_inter_op_parallelism_threads(1)
+kseg.training.train(
+    sys.argv[1], sys.argv[2], size=32, epochs=4, batch_size=4, verbose=0, seed=7,
+    model_arguments={"width_multiplier": 0.35},
+)
+"""
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Twelve small photos of a bright square, with masks 0/1."""
+    folder = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(3)
+    for kind in ("images", "masks"):
+        (folder / kind).mkdir()
+    for index in range(12):
+        image = rng.integers(0, 90, (40, 48, 3), "uint8")
+        mask = np.zeros((40, 48), "uint8")
+        y, x = rng.integers(0, 20, 2)
+        image[y : y + 20, x : x + 24] += 150
+        mask[y : y + 20, x : x + 24] = 1
+        Image.fromarray(image).save(folder / "images" / f"{index:02d}.png")
+        Image.fromarray(mask).save(folder / "masks" / f"{index:02d}.png")
+    return folder
+
+
+def start(photos, output):
+    environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return subprocess.Popen(
+        [sys.executable, "-c", TRAIN, str(photos), str(output)],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def rows(output):
+    with (output / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="op determinism is TensorFlow's"
+)
+def test_killed_run_continues_to_the_same_weights(photos, tmp_path):
+    whole = start(photos, tmp_path / "whole")
+    killed = start(photos, tmp_path / "killed")
+    while not (tmp_path / "killed" / "last.keras").exists():
+        assert killed.poll() is None, killed.communicate()[1]
+        time.sleep(0.01)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    before = len(rows(tmp_path / "killed"))
+    assert before < 4, "the run ended before it was killed"
+    again = start(photos, tmp_path / "killed")
+    assert again.wait() == 0, again.communicate()[1]
+    assert whole.wait() == 0, whole.communicate()[1]
+
+    expected = keras.saving.load_model(tmp_path / "whole" / "last.keras").get_weights()
+    actual = keras.saving.load_model(tmp_path / "killed" / "last.keras").get_weights()
+    for left, right in zip(actual, expected, strict=True):
+        np.testing.assert_allclose(left, right, atol=1e-6, rtol=0)
+    assert [r["epoch"] for r in rows(tmp_path / "killed")] == ["1.0", "2.0", "3.0", "4.0"]
+    np.testing.assert_allclose(
+        [float(r["loss"]) for r in rows(tmp_path / "killed")],
+        [float(r["loss"]) for r in rows(tmp_path / "whole")],
+        atol=1e-6,
+    )
+
+
+def test_other_arguments_in_the_same_folder_are_refused_by_name(photos, tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"epochs": 2, "seed": 1}))
+    with pytest.raises(ValueError, match=r"seed \(1 then, 0 now\)"):
+        training.train(photos, tmp_path, size=32)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"schedule": "step"}, "`schedule` must be one of"),
+        ({"model": "segnet"}, "`model` must be one of"),
+        ({"model": "_private"}, "`model` must be one of"),
+    ],
+)
+def test_bad_arguments_are_named_before_anything_is_written(
+    photos, tmp_path, arguments, message
+):
+    with pytest.raises(ValueError, match=message):
+        training.train(photos, tmp_path / "run", size=32, **arguments)
+
+
+def test_a_data_set_without_validation_is_an_error(photos, tmp_path):
+    dataset = data.datasets.ImageFolder(photos)
+    with pytest.raises(ValueError, match="`validation` must be a data set"):
+        training.train(dataset, tmp_path, size=32)
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "net.keras"
+    path.write_text("old")
+
+    def fail(temporary):
+        temporary.write_text("half")
+        raise OSError("No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        write(path, fail)
+    assert [p.name for p in tmp_path.iterdir()] == ["net.keras"]
+    assert path.read_text() == "old"
