@@ -23,6 +23,7 @@ EXTRAS = {
         "shapely>=2.1",
         "jax>=0.10",
         "pre-commit>=4",
+        "setuptools>=77",  # builds the wheel that a test installs
     ],
 }
 
@@ -38,7 +39,7 @@ setup(
     python_requires=">=3.11",
     packages=[*find_packages(include=["kseg*"]), "kseg.mobile", *mobile_packages],
     package_dir={"kseg.mobile": "mobile"},
-    package_data={"kseg.mobile": ["weights/*"]},
+    package_data={"kseg.mobile": ["weights/*", "weights/*/*"]},
     install_requires=[
         "keras>=3.15",
         "tensorflow>=2.21",

@@ -117,9 +117,7 @@ def benchmark_latency(
                 runs=len(times),
             )
         )
-    return LatencyReport(
-        path, path.stat().st_size, min(loads) * 1e3, tuple(rows)
-    )
+    return LatencyReport(path, path.stat().st_size, min(loads) * 1e3, tuple(rows))
 
 
 def _times(interpreter, runs, seconds):

@@ -23,6 +23,7 @@ PRECISIONS = tuple(MIN_AGREEMENT)
 OUTPUTS = ("probabilities", "logits", "category_mask")
 # Activation ranges settle within about a hundred images, parity within a dozen.
 _CALIBRATION_IMAGES, _PARITY_IMAGES = 128, 16
+_PIXELS_AT_ONCE = 1 << 19
 
 
 def export(
@@ -117,19 +118,19 @@ def export(
 
 def _converters(function, precision, images):
     """Returns `(name, function that returns a file's content)`, the first choice first."""
-    if precision in ("float32", "float16"):
+    if precision == "float32":
+        return [("converter", lambda: convert(function))]
+    if precision == "full_int8":
+        floats = [image.astype("float32") for image in images]
         return [
-            ("converter", lambda: convert(function, float16=precision == "float16"))
+            ("quantizer", lambda: quantization.full_int8(convert(function), images)),
+            ("converter", lambda: convert(function, calibration=floats)),
         ]
-    if precision == "weight_int8":
-        return [("quantizer", lambda: quantization.weight_int8(convert(function)))]
-    if precision == "dynamic_int8":
-        return [("quantizer", lambda: quantization.dynamic_int8(convert(function)))]
-    floats = [image.astype("float32") for image in images]
-    return [
-        ("quantizer", lambda: quantization.full_int8(convert(function), images)),
-        ("converter", lambda: convert(function, calibration=floats)),
-    ]
+    quantize = getattr(quantization, precision)
+    choices = [("quantizer", lambda: quantize(convert(function)))]
+    if precision == "float16":
+        choices.append(("converter", lambda: convert(function, float16=True)))
+    return choices
 
 
 def _verified(converters, measure, metadata, precision):
@@ -150,18 +151,21 @@ def _verified(converters, measure, metadata, precision):
 def _measure(network, content, images, output):
     net = LiteRTNet(content)
     activation = _activation(network, output)
-    step = -(-len(images) // _PARITY_IMAGES)
+    images = images[:: -(-len(images) // _PARITY_IMAGES)]
+    # Eager Keras costs as much per call as per pixel: as many as memory surely takes.
+    together = max(1, _PIXELS_AT_ONCE // images[0][0, ..., 0].size)
 
     def pairs():
-        for index in range(0, len(images), step):
-            image = images[index]
-            scores = network(image.astype("float32"), training=False)
-            scores = keras.ops.convert_to_numpy(scores)[0]
+        for start in range(0, len(images), together):
+            batch = images[start : start + together]
+            scores = network(np.concatenate(batch).astype("float32"), training=False)
+            scores = keras.ops.convert_to_numpy(scores)
             _check_values(scores, output)
-            exported = net.run(image)[0]
-            if not np.issubdtype(exported.dtype, np.integer):
-                exported = activate(exported, activation)
-            yield activate(scores, activation), exported
+            for image, reference in zip(batch, scores, strict=True):
+                exported = net.run(image)[0]
+                if not np.issubdtype(exported.dtype, np.integer):
+                    exported = activate(exported, activation)
+                yield activate(reference, activation), exported
 
     return compare(pairs())
 

@@ -2,6 +2,8 @@
 
 import collections
 
+import numpy as np
+
 try:
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
@@ -19,7 +21,14 @@ _OP_NAMES = {
 
 def unpack(model: bytes) -> schema.ModelT:
     """Returns the graph of a `.tflite` file's content as editable objects."""
-    return schema.ModelT.InitFromObj(schema.Model.GetRootAs(bytearray(model), 0))
+    graph = schema.ModelT.InitFromObj(schema.Model.GetRootAs(bytearray(model), 0))
+    for buffer in graph.buffers:
+        # The AI Edge Quantizer puts large constants behind the flatbuffer.
+        if buffer.offset > 1:
+            end = buffer.offset + buffer.size
+            buffer.data = np.frombuffer(model[buffer.offset : end], "uint8")
+        buffer.offset = buffer.size = 0
+    return graph
 
 
 def pack(graph: schema.ModelT) -> bytes:

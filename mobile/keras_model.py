@@ -42,13 +42,15 @@ class KerasNet:
 
     def __init__(self, model, size=None):
         height, width, self.channels = image_shape(model)
-        self._model = model
+        model = _functional(model)
+        # With the bare tensor as input, whatever structure the model was built with.
+        self._model = keras.Model(model.inputs[0], model.outputs[0])
         self.input_size = None
         if height and width:
             self.input_size = (height, width)
         elif size is not None:
             self.input_size = as_pair(size)
-        self.num_classes = int(model.output_shape[-1])
+        self.num_classes = int(model.outputs[0].shape[-1])
         self.activation = "none"
         if output_kind(model) == "logits":
             self.activation = "sigmoid" if self.num_classes == 1 else "softmax"
@@ -97,17 +99,23 @@ def image_shape(model) -> tuple[int | None, int | None, int]:
             "`model` must be a keras.Model. "
             f"Received: model of type {type(model).__name__}"
         )
-    try:
-        shape = model.input_shape
-    except AttributeError as error:
+    if not getattr(model, "inputs", None):
+        # A subclassed model knows only what it was called with, and may take any size.
+        called = model.get_build_config() if model.built else None
+        called = called["input_shape"] if called else ()
+        shape = (None, None, None, called[-1]) if len(called) == 4 else None
+    else:
+        shape = model.inputs[0].shape if len(model.inputs) == 1 else None
+    if shape is None or len(shape) != 4 or shape[-1] is None:
         raise ValueError(
-            "`model` must know its input: call it once, or build it from keras.Input. "
-            f"Received: model={model.name!r}"
-        ) from error
-    if not isinstance(shape, tuple) or len(shape) != 4 or shape[-1] is None:
+            "`model` must have one image input, (batch, height, width, channels), and "
+            "know it: call the model once, or build it from keras.Input. "
+            f"Received: {[tuple(x.shape) for x in getattr(model, 'inputs', None) or []]}"
+        )
+    if shape[0] not in (None, 1):
         raise ValueError(
-            "`model` must have one image input, (batch, height, width, channels). "
-            f"Received: input shape {shape}"
+            "`model` must take one image at a time: build it without batch_size. "
+            f"Received: a batch of {shape[0]}"
         )
     return shape[1:]
 
@@ -204,7 +212,7 @@ def _last_layer(model):
     tensor = model.outputs[0]
     while True:
         layer, node, index = tensor._keras_history
-        if isinstance(layer, keras.Model) and layer.outputs:
+        if isinstance(layer, keras.Model) and getattr(layer, "outputs", None):
             tensor = layer.outputs[index]
         elif type(layer).__name__ in _MOVERS and layer.name not in (
             "probabilities",

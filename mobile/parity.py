@@ -136,7 +136,7 @@ def compare(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> Parity:
     return Parity(
         images=images,
         max_error=None if by_ids else largest,
-        mean_error=None if by_ids else errors / values,
+        mean_error=None if by_ids else float(errors / values),
         agreement=_share(counts[1, 1], counts[1].sum()),
         decided=_share(counts[1].sum(), counts.sum()),
         undecided_agreement=_share(counts[0, 1], counts[0].sum()),

@@ -12,6 +12,29 @@ from kseg.mobile.runtime import native_log
 MIN_IMAGES = 8
 
 
+def float16(content: bytes) -> bytes:
+    """Returns a float `.tflite` with the weights of convolutions in half precision.
+
+    The converter's way also rounds biases: measured 2 dB more noise for 0.5 % less.
+    """
+    types = _quantizer_module("qtyping")
+    half = types.TensorQuantizationConfig(num_bits=16, dtype=types.TensorDataType.FLOAT)
+    manager = _quantizer_module("recipe_manager").RecipeManager()
+    manager.add_quantization_config(
+        regex=".*",
+        operation_name=types.TFLOperationName.ALL_SUPPORTED,
+        op_config=types.OpQuantizationConfig(
+            weight_tensor_config=half,
+            compute_precision=types.ComputePrecision.FLOAT,
+            explicit_dequantize=True,
+        ),
+        algorithm_key=_quantizer_module(
+            "algorithm_manager"
+        ).AlgorithmName.FLOAT_CASTING,
+    )
+    return _quantize(content, manager.get_quantization_recipe())
+
+
 def weight_int8(content: bytes) -> bytes:
     """Returns a float `.tflite` with int8 weights, computed in float."""
     recipe = _quantizer_module("recipe")

@@ -88,7 +88,7 @@ def open_interpreter(
     except (ValueError, RuntimeError) as error:
         raise ValueError(
             f"`{name}` must be a complete LiteRT model (.tflite) that needs no other "
-            f"operations than LiteRT's own. LiteRT says: {error}. "
+            f"operations than LiteRT's own. LiteRT says: {' '.join(str(error).split())}. "
             f"Received: {len(model)} bytes"
         ) from error
     return interpreter

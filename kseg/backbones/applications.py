@@ -24,7 +24,7 @@ _IMAGENET = (
 class _Application(NamedTuple):
     name: str
     normalization: tuple
-    imagenet_widths: tuple = (1.0,)  # Those with published weights.
+    pretrained_widths: tuple = (1.0,)
     output_strides: tuple = (8, 16, 32)
     limit: str = ""  # Why there is no finer output stride.
 
@@ -89,8 +89,9 @@ def from_application(
             are left out and the convolutions behind them dilated, with the same weights.
             `ConvNeXtTiny` has 32 only, `DenseNet121` 16 and 32. Defaults to `32`.
         rescale: Whether images of 0 to 255 are normalised inside: as the application
-            expects it for 3 channels, to -1 ... 1 for any other number. `False` switches
-            it off, for CT and other data. Defaults to `True`.
+            expects it for 3 channels, to -1 ... 1 for any other number; a file of an
+            EfficientNet brings its own statistics. `False` switches it off, for CT and
+            other data. Defaults to `True`.
         name: Name of the model. Defaults to the name in `kseg.backbones.BACKBONES`.
 
     Returns:
@@ -168,45 +169,51 @@ def _check_pretrained(weights, traits, width_multiplier, has_alpha, channels):
             '`weights="imagenet"` is for images of 3 channels; `weights=None` takes any '
             f"number. Received: channels={channels}"
         )
-    widths = traits.imagenet_widths if has_alpha else (1.0,)
-    if has_alpha and weights != "imagenet":
-        return
-    if width_multiplier not in widths:
+    if weights != "imagenet" and has_alpha:
+        return  # Whether the file is as wide shows when it is loaded.
+    if width_multiplier not in traits.pretrained_widths:
         raise ValueError(
-            f"`width_multiplier` of {traits.name} must be one of {widths} with "
-            f"`weights={weights!r}`. Received: width_multiplier={width_multiplier}"
+            f"`width_multiplier` of {traits.name} must be one of "
+            f"{traits.pretrained_widths} with `weights={weights!r}`. "
+            f"Received: width_multiplier={width_multiplier}"
         )
 
 
 def _build(application, weights, alpha, channels):
     """The application at its own size: its weights and layers fit any other."""
     file = None if weights in (None, "imagenet") else os.fspath(weights)
-    arguments = {} if alpha is None else {"alpha": alpha}
+    arguments = {} if alpha is None else {"alpha": float(alpha)}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="This model usually expects 1 or 3")
+        # Said hundreds of times on the way to the error of a file that does not fit.
+        warnings.filterwarnings("ignore", message="Skipping nested container")
         net = application(
             input_shape=(224, 224, channels if file else 3),
             include_top=False,
             weights=None if file else weights,
             **arguments,
         )
-    if file:
-        try:
-            net.load_weights(file)
-        except (ValueError, OSError, KeyError) as error:
-            raise ValueError(
-                f"`weights` must fit {application.__name__}(include_top=False"
-                f"{''.join(f', {key}={value}' for key, value in arguments.items())}) "
-                f"with {channels} channels. Received: weights={file!r}"
-            ) from error
+        if file:
+            _load(net, file, application, arguments)
     return net
+
+
+def _load(net, file, application, arguments):
+    try:
+        net.load_weights(file)
+    except (ValueError, OSError, KeyError) as error:
+        setting = "".join(f", {key}={value}" for key, value in arguments.items())
+        raise ValueError(
+            f"`weights` must fit {application.__name__}(include_top=False{setting}) for "
+            f"{net.input_shape[-1]} channels. Received: weights={file!r}"
+        ) from error
 
 
 def _widen(config, multiplier):
     """Scales what counts channels: equal counts stay equal, so that sums still fit."""
 
     def scaled(count):
-        return max(8, round(count * multiplier / 8) * 8)
+        return max(8, int(count * multiplier / 8 + 0.5) * 8)
 
     if multiplier == 1:
         return config
@@ -225,7 +232,7 @@ def _stored_normalization(net):
     (layer,) = (x for x in net.layers if isinstance(x, layers.Normalization))
     mean, variance = (values.ravel() for values in layer.get_weights()[:2])
     deviation = variance**0.5
-    if abs(variance - _DEVIATION[: len(variance)]).max() < 1e-3:
+    if len(variance) == 3 and abs(variance - _DEVIATION).max() < 1e-3:
         # The published files hold the deviation where the variance belongs
         # (https://github.com/tensorflow/tensorflow/issues/49930).
         deviation = variance

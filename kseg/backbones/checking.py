@@ -48,9 +48,9 @@ def check_feature_maps(model: keras.Model, input_shape: tuple):
         input_shape: Shape of the image that it will get, `(height, width, channels)`.
     """
     outputs = getattr(model, "output", None) if model.built else None
-    if not isinstance(outputs, list | tuple):
+    if not isinstance(outputs, list | tuple) or len(outputs) < 2:
         raise ValueError(
-            "`backbone` must be a functional model with a list of outputs, such as "
+            "`backbone` must be a functional model with two outputs or more, as in "
             "`keras.Model(net.input, [fine, coarse])`. "
             f"Received: backbone={model.name!r} with the output {outputs}"
         )

@@ -140,14 +140,14 @@ class Dice(keras.losses.Loss):
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         with keras.name_scope(self.name):
-            image_weights, pixel_weights = sample_weight, None
-            if sample_weight is not None:
-                sample_weight = ops.convert_to_tensor(sample_weight)
-                if len(sample_weight.shape) > 1:
-                    # Keras would broadcast them against the (batch,) losses.
-                    image_weights, pixel_weights = None, sample_weight
-            losses = self.call(y_true, y_pred, pixel_weights)
-            loss = pixels.reduce(losses, image_weights, self.reduction)
+            # Keras would broadcast the weights of pixels against the (batch,) losses.
+            per_pixel = sample_weight is not None and len(ops.shape(sample_weight)) > 1
+            losses = self.call(y_true, y_pred, sample_weight if per_pixel else None)
+            if per_pixel:
+                sample_weight = None
+            elif sample_weight is not None:
+                sample_weight = pixels.broadcast(sample_weight, like=losses)
+            loss = pixels.reduce(losses, sample_weight, self.reduction)
             return ops.cast(loss, self.dtype)
 
     def get_config(self):

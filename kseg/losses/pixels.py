@@ -70,7 +70,7 @@ def read(y_true, y_pred, ignore_class, from_logits):
         _raise_for_probabilities(scores)
     keras_mask = getattr(y_pred, "_keras_mask", None)
     if keras_mask is not None:
-        is_in = ops.cast(_broadcast(keras_mask, like=truth), "bool")
+        is_in = ops.cast(broadcast(keras_mask, like=truth), "bool")
         valid = ops.logical_and(valid, is_in)
     return Batch(
         labels=ops.clip(labels, 0, num_ids - 1),
@@ -86,9 +86,7 @@ def weights(valid, sample_weight):
 
     Args:
         valid: Boolean tensor of shape `(batch, height, width)`.
-        sample_weight: `None`, a number, or a tensor of shape `(batch,)`,
-            `(batch, height, width)` or `(batch, height, width, 1)`. Which one is read
-            from its rank, so that a batch as large as the width is no trap.
+        sample_weight: `None`, or what `broadcast` takes.
 
     Returns:
         Float32 tensor of shape `(batch, height, width)`.
@@ -96,8 +94,37 @@ def weights(valid, sample_weight):
     result = ops.cast(valid, "float32")
     if sample_weight is None:
         return result
-    factors = _broadcast(sample_weight, like=valid)
+    factors = broadcast(sample_weight, like=valid)
     return result * ops.cast(factors, "float32")
+
+
+def broadcast(sample_weight, like):
+    """Gives a sample weight or Keras mask an axis for each axis of `like`.
+
+    Whether it weighs images or pixels is read from its rank, so that a batch as large
+    as the width is no trap.
+
+    Args:
+        sample_weight: A number, or a tensor of shape `(batch,)`,
+            `(batch, height, width)` or `(batch, height, width, 1)`.
+        like: Tensor of shape `(batch, height, width)`.
+
+    Returns:
+        Tensor that broadcasts against `like`.
+    """
+    factors = ops.convert_to_tensor(sample_weight)
+    received, rank = tuple(factors.shape), len(like.shape)
+    if len(received) == rank + 1 and received[-1] == 1:
+        factors = ops.squeeze(factors, axis=-1)
+    elif len(received) == 1:
+        factors = factors[(..., *(None,) * (rank - 1))]
+    if received and not _fits(factors.shape, like.shape, broadcast=True):
+        raise ValueError(
+            "`sample_weight` must hold one weight per image or one per pixel: shape "
+            f"(batch,) or (batch, height, width). Received: "
+            f"sample_weight.shape={received}, which does not fit {tuple(like.shape)}"
+        )
+    return factors
 
 
 def reduce(losses, sample_weight=None, reduction="sum_over_batch_size"):
@@ -110,23 +137,6 @@ def reduce(losses, sample_weight=None, reduction="sum_over_batch_size"):
 class _Reduction(keras.losses.Loss):
     def call(self, y_true, y_pred):
         return y_pred
-
-
-def _broadcast(sample_weight, like):
-    """Returns a sample weight or Keras mask with an axis for each axis of `like`."""
-    factors = ops.convert_to_tensor(sample_weight)
-    received, rank = tuple(factors.shape), len(like.shape)
-    if len(received) == rank + 1 and received[-1] == 1:
-        factors = ops.squeeze(factors, axis=-1)
-    elif len(received) == 1:
-        factors = factors[(..., *(None,) * (rank - 1))]
-    if received and not _fits(factors.shape, like.shape, broadcast=True):
-        raise ValueError(
-            "`sample_weight` must hold one weight per image or one per pixel: shape "
-            f"(batch,) or (batch, height, width). Received: "
-            f"sample_weight.shape={received} for masks of shape {tuple(like.shape)}"
-        )
-    return factors
 
 
 def _fits(shape, expected, broadcast=False):

@@ -60,7 +60,7 @@ def counters(truth, predicted, has_nan, size, ignore_class):
     come the counters that are named at the top of this file.
     """
     extra = size**2
-    labels = ops.cast(truth, "int32")
+    labels, is_whole = _whole_numbers(truth)
     result = labels * size + predicted
     is_class = ops.logical_and(predicted >= 0, predicted < size)
     result = ops.where(is_class, result, extra + BAD_PREDICTION)
@@ -72,15 +72,16 @@ def counters(truth, predicted, has_nan, size, ignore_class):
     result = ops.where(is_class, result, extra + bad)
     if ignore_class is not None:
         result = ops.where(ops.equal(labels, ignore_class), extra + IGNORED, result)
-    if keras.backend.is_float_dtype(truth.dtype):
-        is_whole = ops.equal(ops.cast(labels, truth.dtype), truth)
+    if is_whole is not None:
         result = ops.where(is_whole, result, extra + FRACTION)
     return result
 
 
 def extremes(truth, ignore_class):
     """Returns int32 `[lowest label below 0, highest label above 255]`, 0 where none."""
-    labels = ops.cast(truth, "int32")
+    labels, is_whole = _whole_numbers(truth)
+    if is_whole is not None:
+        labels = ops.where(is_whole, labels, 0)
     if ignore_class is not None:
         labels = ops.where(ops.equal(labels, ignore_class), 0, labels)
     highest = ops.max(labels)
@@ -104,7 +105,7 @@ def broadcast(sample_weight, like):
         raise ValueError(
             "`sample_weight` must hold one weight per image or one per pixel: shape "
             f"(batch,) or (batch, height, width). Received: "
-            f"sample_weight.shape={received} for masks of shape {tuple(like.shape)}"
+            f"sample_weight.shape={received}, which does not fit {tuple(like.shape)}"
         )
     return weights
 
@@ -154,6 +155,14 @@ def raise_for_predictions(extra, size, name):
             f"`y_pred` of metric {name!r} must hold class ids from 0 to {size - 1}. "
             f"Received: y_pred with other ids in {extra[BAD_PREDICTION]} pixels"
         )
+
+
+def _whole_numbers(truth):
+    """Returns int32 labels, and where they equal the truth (`None`: everywhere)."""
+    labels = ops.cast(truth, "int32")
+    if not keras.backend.is_float_dtype(truth.dtype):
+        return labels, None
+    return labels, ops.equal(ops.cast(labels, truth.dtype), truth)
 
 
 def _fits(shape, expected, broadcast=False):

@@ -1,47 +1,82 @@
 """What every network begins and ends with: checked arguments, and its outputs."""
 
+from numbers import Integral
+
 from keras import layers
 
 from kseg.layers import ResizingLike2D
 
-_ACTIVATIONS = ("softmax", "sigmoid", None)
 
-
-def check_arguments(input_shape, num_classes, activation, min_size):
-    """Raises a ValueError or TypeError for arguments that no network can be built of.
+def check_classes(num_classes, activation):
+    """Raises an error for classes and an activation that do not go together.
 
     Args:
-        input_shape: To be `(height, width, channels)`; height and width may be `None`.
         num_classes: To be a positive integer.
         activation: To be `"softmax"`, `"sigmoid"` or `None`.
-        min_size: Smallest height and width that the network can take.
     """
-    if len(input_shape) != 3 or input_shape[2] is None:
-        raise ValueError(
-            "`input_shape` must be `(height, width, channels)`, where height and width "
-            f"may be `None`. Received: input_shape={input_shape}"
-        )
-    if any(size is not None and size < min_size for size in input_shape[:2]):
-        raise ValueError(
-            f"`input_shape` must have a height and a width of at least {min_size}. "
-            f"Received: input_shape={input_shape}"
+    if not isinstance(num_classes, Integral):
+        raise TypeError(
+            "`num_classes` must be an integer. "
+            f"Received: num_classes={num_classes!r} (of type {type(num_classes).__name__})"
         )
     if num_classes < 1:
         raise ValueError(
-            "`num_classes` must be a positive integer. "
-            f"Received: num_classes={num_classes}"
+            f"`num_classes` must be positive. Received: num_classes={num_classes}"
         )
-    if activation not in _ACTIVATIONS:
+    if activation not in ("softmax", "sigmoid", None):
         raise ValueError(
-            f"`activation` must be one of {_ACTIVATIONS}. "
+            '`activation` must be "softmax", "sigmoid" or `None`. '
             f"Received: activation={activation!r}"
         )
     if num_classes == 1 and activation == "softmax":
         raise ValueError(
-            'With a single class `activation` must be "sigmoid" or `None`: the softmax '
-            "of one score is always 1. "
-            f"Received: num_classes={num_classes}, activation={activation!r}"
+            '`activation` must be "sigmoid", or `None` for logits, with one class: the '
+            "softmax of a single score is 1 everywhere. "
+            f"Received: activation={activation!r}, num_classes={num_classes}"
         )
+
+
+def check_input_shape(input_shape, min_size):
+    """Raises an error for an image that is no image, or too small for the network.
+
+    Args:
+        input_shape: To be `(height, width, channels)`; height and width may be `None`.
+        min_size: Smallest height and width that the network takes.
+    """
+    if not isinstance(input_shape, tuple | list):
+        raise TypeError(
+            "`input_shape` must be `(height, width, channels)`. "
+            f"Received: input_shape={input_shape!r} (of type {type(input_shape).__name__})"
+        )
+    if len(input_shape) != 3 or input_shape[2] is None or input_shape[2] < 1:
+        raise ValueError(
+            "`input_shape` must be `(height, width, channels)`, without the batch; height "
+            f"and width may be `None`. Received: input_shape={input_shape}"
+        )
+    if any(size is not None and size < min_size for size in input_shape[:2]):
+        raise ValueError(
+            f"`input_shape` must have a height and a width of at least {min_size}, or "
+            f"`None`. Received: input_shape={input_shape}"
+        )
+
+
+def scaled(filters, width_multiplier):
+    """Returns a sequence of numbers of filters times a factor, rounded, at least 1."""
+    if width_multiplier <= 0:
+        raise ValueError(
+            "`width_multiplier` must be positive. "
+            f"Received: width_multiplier={width_multiplier}"
+        )
+    for number in filters:
+        if not isinstance(number, Integral):
+            raise TypeError(
+                f"`filters` must be integers. Received: filters={filters!r}"
+            )
+        if number < 1:
+            raise ValueError(
+                f"`filters` must be positive. Received: filters={filters!r}"
+            )
+    return [max(1, round(number * width_multiplier)) for number in filters]
 
 
 def outputs(scores, activation, like=None):
@@ -54,8 +89,8 @@ def outputs(scores, activation, like=None):
             `scores`.
 
     Returns:
-        The tensor of the last layer, which is named `"probabilities"`, or `"logits"`
-        without an activation.
+        The output of a layer named `"probabilities"` over one named `"logits"`, or of the
+        latter without an activation.
     """
     if like is None:
         logits = layers.Activation("linear", dtype="float32", name="logits")(scores)

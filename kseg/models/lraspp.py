@@ -1,4 +1,4 @@
-"""Lite R-ASPP: Howard et al., "Searching for MobileNetV3" (ICCV 2019), section 6.4."""
+"""Lite R-ASPP: Howard et al., "Searching for MobileNetV3" (ICCV 2019)."""
 
 import math
 
@@ -23,10 +23,47 @@ def lraspp(
     activation="softmax",
     name="lraspp",
 ):
-    head.check_arguments(input_shape, num_classes, activation, 32)
-    filters = max(1, round(filters * width_multiplier))
+    """Builds a net with a Lite R-ASPP head, for phones.
 
-    image = keras.Input(input_shape, name="image")
+    The coarsest map of the backbone, gated by a squeeze-and-excitation of itself, is
+    upsampled to the map at stride 8; both are scored by a 1x1 convolution, the scores
+    added and upsampled to the image.
+
+    The paper pools windows of 49x49 with strides (16, 20) for the gate, which is made for
+    its images of 1024x2048. Here the whole map is pooled, which fits any size.
+
+    Reference:
+    - [Searching for MobileNetV3](https://arxiv.org/abs/1905.02244) (ICCV 2019),
+      section 6.4, figure 10
+
+    Args:
+        input_shape: Shape of an image, `(height, width, channels)`. Height and width may
+            be `None`. Any size of at least 32 works.
+        num_classes: Number of classes; 1 for the probability of a foreground.
+        backbone: A name in `kseg.backbones.BACKBONES`, or a `keras.Model` whose outputs
+            are feature maps of falling resolution. Defaults to `"mobilenet_v3_large"`.
+        weights: Weights of a backbone that is given by name: `None` for random ones,
+            `"imagenet"`, or the path of a file. Defaults to `None`.
+        filters: Number of filters of the head. Defaults to `128`.
+        output_stride: Stride of the coarsest map of a backbone that is given by name; 8,
+            16 or 32. With 8, the finer map is that at stride 4. Defaults to `16`.
+        width_multiplier: Factor on all numbers of filters. Defaults to `1.0`.
+        rescale: Whether images of 0 to 255 are normalised inside; `False` for CT and
+            other data. Defaults to `True`.
+        activation: `"softmax"`, `"sigmoid"` (with one class), or `None` for logits.
+        name: Name of the model.
+
+    Returns:
+        A `keras.Model` from images `(batch, height, width, channels)` to float32
+        `(batch, height, width, num_classes)`.
+
+    Raises:
+        ValueError: If an argument has a value that no network can be built with.
+        TypeError: If an argument is of the wrong type.
+    """
+    head.check_classes(num_classes, activation)
+    head.check_input_shape(input_shape, 32)
+    (width,) = head.scaled([filters], width_multiplier)
     encoder = backbones.get(
         backbone,
         input_shape,
@@ -35,23 +72,36 @@ def lraspp(
         output_stride=output_stride,
         rescale=rescale,
     )
-    features = encoder(image)
-    low, high = features[-2], features[-1]
 
-    x = layers.Conv2D(filters, 1, use_bias=False, name="conv")(high)
+    image = keras.Input(input_shape, name="image")
+    features = encoder(image)
+    low, high = features[_low_level(encoder, input_shape)], features[-1]
+    x = layers.Conv2D(width, 1, use_bias=False, name="conv")(high)
     x = layers.BatchNormalization(momentum=0.9, name="norm")(x)
     x = layers.ReLU(name="relu")(x)
     gate = layers.GlobalAveragePooling2D(keepdims=True, name="gate_pool")(high)
-    gate = layers.Conv2D(
-        filters, 1, use_bias=False, activation="sigmoid", name="gate_conv"
-    )(gate)
+    gate = layers.Conv2D(width, 1, use_bias=False, name="gate_conv")(gate)
+    gate = layers.Activation("sigmoid", name="gate")(gate)
     x = layers.Multiply(name="gated")([x, gate])
-    x = ResizingLike2D(name="resized")([x, low])
-    scores = layers.Add(name="scores")(
-        [
-            layers.Conv2D(num_classes, 1, name="high_scores")(x),
-            layers.Conv2D(num_classes, 1, name="low_scores")(low),
-        ]
-    )
-    y = head.outputs(scores, activation, like=image)
-    return keras.Model(image, y, name=name)
+    x = ResizingLike2D(name="gated_resized")([x, low])
+    high_scores = layers.Conv2D(num_classes, 1, name="high_scores")(x)
+    low_scores = layers.Conv2D(num_classes, 1, name="low_scores")(low)
+    scores = layers.Add(name="scores")([high_scores, low_scores])
+    return keras.Model(image, head.outputs(scores, activation, like=image), name=name)
+
+
+def _low_level(encoder, input_shape):
+    """Index of the map whose stride is nearest to 8, among those before the last."""
+    height, width, channels = input_shape
+    height, width = height or 256, width or 256
+    shapes = encoder.compute_output_shape((1, height, width, channels))
+    if len(shapes) < 2:
+        raise ValueError(
+            "`backbone` must have at least two feature maps. "
+            f"Received: backbone={encoder.name!r} with {len(shapes)}"
+        )
+
+    def distance(index):
+        return abs(math.log2(height / shapes[index][1] / 8))
+
+    return min(range(len(shapes) - 1), key=distance)

@@ -2,7 +2,6 @@
 
 import keras
 import numpy as np
-from keras import ops
 
 
 def recalibrate_batch_norm(model, batches, steps: int = 50):
@@ -39,7 +38,7 @@ def recalibrate_batch_norm(model, batches, steps: int = 50):
         return 0
     momenta = [layer.momentum for layer in found]
     before = [
-        [ops.convert_to_numpy(v) for v in (layer.moving_mean, layer.moving_variance)]
+        [v.numpy() for v in (layer.moving_mean, layer.moving_variance)]
         for layer in found
     ]
     totals = [[0.0, 0.0, 0.0] for _ in found]  # of means, squared means, variances
@@ -52,8 +51,8 @@ def recalibrate_batch_norm(model, batches, steps: int = 50):
             model(images, training=True)
             count += 1
             for layer, total in zip(found, totals, strict=True):
-                mean = ops.convert_to_numpy(layer.moving_mean).astype("float64")
-                variance = ops.convert_to_numpy(layer.moving_variance)
+                mean = layer.moving_mean.numpy().astype("float64")
+                variance = layer.moving_variance.numpy()
                 total[0] += mean
                 total[1] += mean**2
                 total[2] += variance.astype("float64")

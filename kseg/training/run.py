@@ -38,6 +38,7 @@ def train(
     warmup_epochs=2,
     weight_decay=1e-4,
     dice_weight=0.0,
+    ema_momentum=None,
     augment="standard",
     seed=0,
     verbose="auto",
@@ -71,6 +72,9 @@ def train(
             of all epochs.
         weight_decay: AdamW's decoupled weight decay.
         dice_weight: Weight of the Dice loss beside cross-entropy's 1.
+        ema_momentum: Momentum of an average of the weights over the steps (Keras'
+            `use_ema`), which is then what is validated and kept. Defaults to `None`,
+            no average.
         augment: `"standard"`, `None`, or a transform of `kseg.data.augment`.
         seed: Seed of weights, order and augmentation.
         verbose: As in `model.fit`.
@@ -108,7 +112,8 @@ def train(
     config["steps_per_epoch"] = len(batches)
     config["classes"] = list(dataset.class_names)
 
-    folder = RunFolder(output, "val_mean_iou", plot.curves)
+    average = keras.callbacks.SwapEMAWeights() if ema_momentum else None
+    folder = RunFolder(output, "val_mean_iou", plot.curves, average)
     net, done = folder.resume(config)
     if net is None:
         net = _net(dataset, model, backbone, model_arguments, start, batches.size)
@@ -118,7 +123,7 @@ def train(
             steps,
             min(int(warmup_epochs * len(batches)), steps // 10),
         )
-        _compile(net, dataset, rate, weight_decay, dice_weight)
+        _compile(net, dataset, rate, weight_decay, dice_weight, ema_momentum)
     batches.epoch = done
     started = time.perf_counter()
     net.fit(
@@ -126,7 +131,7 @@ def train(
         validation_data=held_out,
         initial_epoch=done,
         epochs=epochs,
-        callbacks=[metrics.CheckLabels(), folder],
+        callbacks=[metrics.CheckLabels(), folder, *([average] if average else [])],
         verbose=verbose,
     )
     seconds = time.perf_counter() - started
@@ -139,7 +144,8 @@ def train(
     recalibrated_result = evaluate(recalibrated, validation)
     if recalibrated_result["mean_iou"] > result["mean_iou"]:
         best, result = recalibrated, recalibrated_result
-        write(folder.folder / "best.keras", best.save)
+    # Without the optimizer's state, which doubles or triples the size.
+    write(folder.folder / "best.keras", best.save)
     _draw_validation(best, validation, folder.folder / "validation.png")
     summary = {
         "validation": result,
@@ -182,13 +188,18 @@ def _net(dataset, model, backbone, model_arguments, start, size):
     )
 
 
-def _compile(net, dataset, rate, weight_decay, dice_weight):
+def _compile(net, dataset, rate, weight_decay, dice_weight, ema_momentum):
     """Compiles `net` with the optimizer, loss and metrics of `train`."""
     loss = losses.SparseCrossEntropy(ignore_class=dataset.ignore_class)
     if dice_weight:
         dice = losses.Dice(ignore_class=dataset.ignore_class)
         loss = losses.Sum([loss, dice], weights=[1.0, dice_weight])
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=weight_decay)
+    optimizer = keras.optimizers.AdamW(
+        rate,
+        weight_decay=weight_decay,
+        use_ema=ema_momentum is not None,
+        ema_momentum=ema_momentum or 0.99,
+    )
     # Decaying a bias or a scale pulls outputs to zero and regularises nothing.
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     metric = metrics.SegmentationMetrics(

@@ -28,14 +28,17 @@ class RunFolder(keras.callbacks.Callback):
         folder: The run folder; made if it does not exist.
         monitor: Column of the metrics whose highest value marks the best epoch.
         draw: Function `(csv_path, png_path)` that draws the curves.
+        average: The run's `keras.callbacks.SwapEMAWeights`, if it averages weights;
+            `best.keras` then holds the averaged ones, which are those validated.
     """
 
-    def __init__(self, folder, monitor, draw):
+    def __init__(self, folder, monitor, draw, average=None):
         super().__init__()
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.monitor = monitor
         self.draw = draw
+        self.average = average
         self.rows = []
 
     def resume(self, config):
@@ -50,7 +53,6 @@ class RunFolder(keras.callbacks.Callback):
         if path.exists():
             before = json.loads(path.read_text("utf-8"))
             changed = sorted(k for k in {*before, *config} if before.get(k) != config.get(k))
-            # More epochs is how a finished run is prolonged; the rest must agree.
             if changed:
                 raise ValueError(
                     "`output` must be a new folder, or that of a run with the same "
@@ -94,10 +96,20 @@ class RunFolder(keras.callbacks.Callback):
         best = max((r.get(self.monitor, -np.inf) for r in self.rows), default=-np.inf)
         self.rows.append(row)
         if row.get(self.monitor, -np.inf) > best:
-            write(self.folder / "best.keras", self.model.save)
+            self.save_best()
         write(self.folder / "metrics.csv", self.write_rows)
         write(self.folder / "last.keras", self.model.save)
         self.draw(self.folder / "metrics.csv", self.folder / "curves.png")
+
+    def save_best(self):
+        """Writes `best.keras`, with the weights that were validated."""
+        if self.average:
+            self.average.on_test_begin()
+        try:
+            write(self.folder / "best.keras", self.model.save)
+        finally:
+            if self.average:
+                self.average.on_test_end()
 
     def write_rows(self, path):
         """Writes all rows to the CSV file `path`."""

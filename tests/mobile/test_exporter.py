@@ -73,7 +73,7 @@ def test_the_report_tells_what_the_file_is(exported):
     assert report.size_bytes == report.path.stat().st_size
     assert report.size == SIZE
     assert report.num_classes == 3
-    assert report.parity.images == 12  # every second of the 24 photos
+    assert report.parity.images == 16  # of 24, at even distances
     assert report.parity.max_error <= 1e-2
     assert report.parity.agreement == 1.0
     assert "float16" in str(report)
@@ -277,6 +277,10 @@ def test_what_is_no_segmentation_model_is_refused(quick):
     two = [keras.Input((*SIZE, 3)), keras.Input((*SIZE, 3))]
     with pytest.raises(ValueError, match="one image input"):
         quick(keras.Model(two, layers.Add()(two)))
+    with pytest.raises(ValueError, match="one image at a time.*a batch of 4"):
+        quick(keras.Sequential([keras.Input((*SIZE, 3), batch_size=4), layers.ReLU()]))
+    with pytest.raises(ValueError, match="call the model once"):
+        quick(keras.Sequential([layers.Conv2D(2, 1)]))
     image = keras.Input((*SIZE, 3))
     maps = constant_scores(image)
     with pytest.raises(ValueError, match="`output='probabilities'` needs.*2 outputs"):

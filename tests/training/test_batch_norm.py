@@ -27,10 +27,10 @@ def test_statistics_are_those_of_all_batches_together(batches):
     assert recalibrate_batch_norm(net, [(b, None) for b in batches]) == 1
     everything = batches.reshape(-1, 2).astype("float64")
     np.testing.assert_allclose(
-        np.array(layer.moving_mean), everything.mean(0), rtol=1e-5
+        layer.moving_mean.numpy(), everything.mean(0), rtol=1e-5
     )
     np.testing.assert_allclose(
-        np.array(layer.moving_variance), everything.var(0), rtol=1e-5
+        layer.moving_variance.numpy(), everything.var(0), rtol=1e-5
     )
     assert layer.momentum == 0.99
 
@@ -39,13 +39,13 @@ def test_steps_limits_the_batches(batches):
     net, layer = batch_norm_net()
     recalibrate_batch_norm(net, batches, steps=2)
     expected = batches[:2].reshape(-1, 2).mean(0)
-    np.testing.assert_allclose(np.array(layer.moving_mean), expected, rtol=1e-5)
+    np.testing.assert_allclose(layer.moving_mean.numpy(), expected, rtol=1e-5)
 
 
 def test_frozen_layers_keep_their_statistics(batches):
     net, layer = batch_norm_net(frozen=True)
     assert recalibrate_batch_norm(net, batches) == 0
-    assert np.array(layer.moving_mean).tolist() == [0.0, 0.0]
+    assert layer.moving_mean.numpy().tolist() == [0.0, 0.0]
 
 
 def test_an_error_midway_leaves_the_layer_as_it_was(batches):
@@ -56,7 +56,7 @@ def test_an_error_midway_leaves_the_layer_as_it_was(batches):
     net, layer = batch_norm_net()
     with pytest.raises(OSError, match="truncated"):
         recalibrate_batch_norm(net, broken())
-    assert np.array(layer.moving_mean).tolist() == [0.0, 0.0]
+    assert layer.moving_mean.numpy().tolist() == [0.0, 0.0]
     assert layer.momentum == 0.99
 
 
@@ -64,4 +64,4 @@ def test_no_batches_is_an_error_and_changes_nothing():
     net, layer = batch_norm_net()
     with pytest.raises(ValueError, match="at least one batch"):
         recalibrate_batch_norm(net, [])
-    assert np.array(layer.moving_variance).tolist() == [1.0, 1.0]
+    assert layer.moving_variance.numpy().tolist() == [1.0, 1.0]

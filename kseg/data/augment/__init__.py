@@ -8,7 +8,6 @@ from kseg.data.augment.color import (
     RandomSaturation,
     RandomWhiteBalance,
 )
-from kseg.data.augment.compose import Compose, standard
 from kseg.data.augment.degradation import RandomGaussianBlur, RandomJpeg, RandomNoise
 from kseg.data.augment.geometry import (
     RandomCrop,
@@ -16,10 +15,14 @@ from kseg.data.augment.geometry import (
     RandomRotation,
     RandomShear,
 )
+from kseg.data.augment.keras_layer import KerasLayer
 from kseg.data.augment.plan import Plan
+from kseg.data.augment.recipes import standard
+from kseg.data.augment.transform import Compose, Transform
 
 __all__ = [
     "Compose",
+    "KerasLayer",
     "Plan",
     "RandomBrightness",
     "RandomContrast",
@@ -34,5 +37,6 @@ __all__ = [
     "RandomSaturation",
     "RandomShear",
     "RandomWhiteBalance",
+    "Transform",
     "standard",
 ]

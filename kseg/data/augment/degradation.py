@@ -1,26 +1,26 @@
-"""Random losses of quality, as cameras and messengers cause them."""
+"""Random losses of quality, as lenses, sensors and messengers cause them."""
 
 import io
 
 import numpy as np
 from PIL import Image, ImageFilter
 
-from kseg.data.augment.geometry import check_probability
+from kseg.data.augment.transform import Transform, check_probability, check_range
 
 
-class RandomGaussianBlur:
-    """Blurs, as a lens out of focus does.
+class RandomGaussianBlur(Transform):
+    """Blurs.
 
     Args:
         probability: How often.
-        sigma: Pair, the range of the standard deviation in pixels.
+        sigma: Pair, the range of the standard deviation in pixels of the result.
     """
 
     def __init__(self, probability=0.15, sigma=(0.3, 2.0)):
         self.probability = check_probability("probability", probability)
-        self.sigma = sigma
+        self.sigma = check_range("sigma", sigma, 0)
 
-    def __call__(self, plan, rng, size):
+    def extend(self, plan, rng, size):
         chance, sigma = rng.random(), rng.uniform(*self.sigma)
         if chance >= self.probability:
             return plan
@@ -28,50 +28,51 @@ class RandomGaussianBlur:
         return plan.then(lambda picture: picture.filter(blur))
 
 
-class RandomNoise:
-    """Adds normal noise, independent in every value, as a sensor in the dark does.
+class RandomNoise(Transform):
+    """Adds normal noise, every value its own, as a sensor in the dark does.
 
     Args:
         probability: How often.
-        sigma: Pair, the range of the standard deviation, of values 0 to 255.
+        sigma: Pair, the range of the standard deviation, of values from 0 to 255.
     """
 
     def __init__(self, probability=0.15, sigma=(2.0, 12.0)):
         self.probability = check_probability("probability", probability)
-        self.sigma = sigma
+        self.sigma = check_range("sigma", sigma, 0)
 
-    def __call__(self, plan, rng, size):
+    def extend(self, plan, rng, size):
         chance, sigma = rng.random(), rng.uniform(*self.sigma)
-        seed = int(rng.integers(2**63))
+        seed = int(rng.integers(2**63))  # of the noise, which is made when applied
         if chance >= self.probability:
             return plan
 
         def add_noise(picture):
             values = np.asarray(picture)
-            noise = np.random.default_rng(seed).standard_normal(values.shape, "float32")
-            noise *= sigma
-            noise += values
-            np.rint(noise, out=noise)
-            return Image.fromarray(np.clip(noise, 0, 255).astype("uint8"))
+            noise = np.random.default_rng(seed)
+            noisy = noise.standard_normal(values.shape, "float32")
+            noisy *= sigma
+            noisy += values
+            noisy += 0.5  # the cast cuts off
+            return Image.fromarray(noisy.clip(0, 255, out=noisy).astype("uint8"))
 
         return plan.then(add_noise)
 
 
-class RandomJpeg:
+class RandomJpeg(Transform):
     """Compresses to JPEG and back.
 
     Args:
         probability: How often.
-        quality: Pair, the range of JPEG's quality.
+        quality: Pair of integers, the range of JPEG's quality.
     """
 
     def __init__(self, probability=0.15, quality=(30, 90)):
         self.probability = check_probability("probability", probability)
-        self.quality = quality
+        self.quality = check_range("quality", quality, 1, 100)
 
-    def __call__(self, plan, rng, size):
+    def extend(self, plan, rng, size):
         chance = rng.random()
-        quality = int(rng.integers(self.quality[0], self.quality[1] + 1))
+        quality = int(rng.integers(*self.quality, endpoint=True))
         if chance >= self.probability:
             return plan
 

@@ -8,27 +8,32 @@ import numpy as np
 from PIL import Image
 
 IGNORE_CLASS = 255
-# The mean of ImageNet's photos. Inside the net it is near zero, as the padding of its
-# convolutions is, and unlike a replicated edge it invents no second person.
+# The mean colour of ImageNet's photos. After the normalisation inside the net it is
+# near zero, which is what its convolutions pad with, and unlike a mirrored edge it
+# does not show a second person whom the mask leaves out.
 FILL = (124, 116, 104)
 
+_BILINEAR = Image.Resampling.BILINEAR
+_NEAREST = Image.Resampling.NEAREST
+_MASK_DTYPES = ("uint8", "int32", "float32")
 
-@dataclasses.dataclass(frozen=True)
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Plan:
-    """The random choices made for one sample, to be applied to anything of its size.
+    """The choices made for one sample, to be applied to anything of its size.
 
-    Transforms build it step by step (`turn`, `crop`, `then`); pixels move only in
-    `image` and `mask`, which resample once, however many steps the geometry has. One
-    plan fits every picture of the same height and width: the frames of a clip,
-    several masks, a map of weights.
+    Transforms extend a plan with `crop`, `turn`, `resize` and `then`; no pixel moves
+    before `image` and `mask` are called, which resample once, however many steps the
+    geometry has. One plan fits every picture of the same height and width: the
+    frames of a clip, several masks, a map of weights.
 
     Attributes:
         source: Height and width of the sample.
-        height: Height of the picture so far, in its own pixels.
+        height: Height of the picture so far, in pixels of the sample until `resize`.
         width: Width of the picture so far.
-        matrix: float64 array of shape `(3, 3)`; takes a point `(x, y, 1)` of the
-            picture so far to the same point of the sample. Pixel `i` covers `i` to
-            `i + 1`.
+        matrix: float64 array of shape `(3, 3)` that takes a point `(x, y, 1)` of the
+            picture so far to the same point of the sample. Pixel `i` reaches from
+            `i` to `i + 1`.
         steps: Functions of a PIL image to a PIL image, applied after the geometry.
     """
 
@@ -43,33 +48,38 @@ class Plan:
         """Returns the plan that changes nothing."""
         return cls((height, width), height, width, np.eye(3))
 
-    def turn(self, matrix: np.ndarray) -> "Plan":
-        """Moves the picture about its centre, keeping its height and width.
-
-        Args:
-            matrix: Array of shape `(2, 2)` or `(3, 3)` that takes a point of the new
-                picture to its origin in the picture so far, both relative to the
-                centre.
-        """
-        full = np.eye(3)
-        full[: len(matrix), : len(matrix)] = matrix
-        center = _translation(self.width / 2, self.height / 2)
-        back = _translation(-self.width / 2, -self.height / 2)
-        return dataclasses.replace(self, matrix=self.matrix @ center @ full @ back)
-
     def crop(self, top: float, left: float, height: float, width: float) -> "Plan":
         """Cuts out a window, which may reach beyond the picture."""
         matrix = self.matrix @ _translation(left, top)
         return dataclasses.replace(self, height=height, width=width, matrix=matrix)
 
+    def turn(self, matrix: np.ndarray) -> "Plan":
+        """Moves the picture about its centre, keeping its height and width.
+
+        Args:
+            matrix: Array of shape `(2, 2)` that takes a point of the new picture to
+                where it was before, both relative to the centre, x first.
+        """
+        x, y = self.width / 2, self.height / 2
+        about_origin = np.eye(3)
+        about_origin[:2, :2] = matrix
+        matrix = self.matrix @ _translation(x, y) @ about_origin @ _translation(-x, -y)
+        return dataclasses.replace(self, matrix=matrix)
+
     def resize(self, height: int, width: int) -> "Plan":
-        """Stretches the picture so far to a size."""
+        """Stretches the picture to a size."""
         scale = np.diag([self.width / width, self.height / height, 1.0])
         matrix = self.matrix @ scale
         return dataclasses.replace(self, height=height, width=width, matrix=matrix)
 
     def then(self, step: Callable[[Image.Image], Image.Image]) -> "Plan":
-        """Adds a step on the pixels, merged into the last one where both can."""
+        """Adds a step on the pixels, merged into the last one where that can be.
+
+        Args:
+            step: Function of a PIL image of mode RGB to one of the same size and
+                mode, without randomness. With a method `merge(step)`, it is asked
+                for one step that does both; None keeps them apart.
+        """
         steps = self.steps
         if steps and hasattr(steps[-1], "merge"):
             merged = steps[-1].merge(step)
@@ -81,102 +91,100 @@ class Plan:
         """Applies the plan to a photo.
 
         Args:
-            image: uint8 array of shape `(height, width, 3)`, of the size that the
-                plan was made for.
-            fill: RGB value of what lies beyond the photo.
+            image: uint8 array of shape `(height, width, 3)`.
+            fill: RGB value of what lies beyond the photo. Defaults to a mean colour.
 
         Returns:
             uint8 array of shape `(plan.height, plan.width, 3)`.
         """
-        self._check_size("image", image)
+        self._check("image", image, image.dtype == "uint8" and image.shape[2:] == (3,))
         picture = self._resample(Image.fromarray(image), fill)
         for step in self.steps:
             picture = step(picture)
         return np.asarray(picture)
 
     def mask(self, mask: np.ndarray, fill: float = IGNORE_CLASS) -> np.ndarray:
-        """Applies the geometry to a mask, or to a map of weights: nearest neighbour.
+        """Applies the geometry to a mask or a map of weights: nearest neighbour.
 
         Args:
             mask: uint8, int32 or float32 array of shape `(height, width)`.
-            fill: Value of what lies beyond the mask. Defaults to `255`, ignored.
+            fill: Value of what lies beyond the photo. Defaults to `255`, ignored.
 
         Returns:
             Array of shape `(plan.height, plan.width)` and the dtype of `mask`.
         """
-        self._check_size("mask", mask)
+        self._check("mask", mask, mask.dtype in _MASK_DTYPES and mask.ndim == 2)
         picture = Image.fromarray(mask)
-        nearest = Image.Resampling.NEAREST
-        return np.asarray(self._transform(picture, self.matrix, nearest, fill))
+        return np.asarray(self._transform(picture, self.matrix, _NEAREST, fill))
 
-    def _check_size(self, name, array):
-        if array.shape[:2] != self.source:
+    def _check(self, name, array, fits):
+        if not fits or array.shape[:2] != self.source:
+            dtypes, channels = {
+                "image": ("uint8", ", 3"),
+                "mask": ("uint8, int32 or float32", ""),
+            }[name]
+            height, width = self.source
             raise ValueError(
-                f"`{name}` must have the height and width that the plan was made for, "
-                f"{self.source}. Received: {name} of shape {array.shape}"
+                f"`{name}` must be {dtypes} of the shape that the plan was made for, "
+                f"({height}, {width}{channels}). "
+                f"Received: {name} of {array.dtype} {array.shape}"
             )
 
     def _resample(self, picture, fill):
         """Resamples a photo, averaging over what falls into one pixel."""
         matrix = self.matrix
-        bilinear = Image.Resampling.BILINEAR
         if matrix[0, 1] == matrix[1, 0] == 0:
-            (x0, x1), (y0, y1) = self._window()
-            left, right = min(x0, x1), max(x0, x1)
-            top, bottom = min(y0, y1), max(y0, y1)
-            if left >= 0 and top >= 0 and right <= picture.width and (
-                bottom <= picture.height
-            ):
-                size = (int(self.width), int(self.height))
-                picture = picture.resize(size, bilinear, (left, top, right, bottom))
-                if x1 < x0:
-                    picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-                if y1 < y0:
-                    picture = picture.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
-                return picture
-        # Bilinear sampling reads 2x2 pixels and would skip what lies between, so
-        # blocks of as many pixels as there are to one pixel are averaged before.
+            window = self._window(picture)
+            if window is not None:
+                return self._resize(picture, window)
+        # Bilinear sampling reads 2x2 pixels and would skip what lies between them, so
+        # blocks of as many pixels as there are to one are averaged before.
         steps = np.hypot(matrix[:2, 0], matrix[:2, 1])
         factors = tuple(max(1, round(step)) for step in steps.tolist())
         if max(factors) > 1:
             box = self._bounds(picture, factors)
             picture = picture.reduce(factors, box)
-            matrix = np.diag([1 / factors[0], 1 / factors[1], 1]) @ _translation(
-                -box[0], -box[1]
-            ) @ matrix
-        return self._transform(picture, matrix, bilinear, fill)
+            shrink = np.diag([1 / factors[0], 1 / factors[1], 1.0])
+            matrix = shrink @ _translation(-box[0], -box[1]) @ matrix
+        return self._transform(picture, matrix, _BILINEAR, fill)
 
-    def _window(self):
-        """Begin and end of the picture in x and in y of an axis-aligned sample."""
-        m = self.matrix
-        return (
-            (m[0, 2], m[0, 0] * self.width + m[0, 2]),
-            (m[1, 2], m[1, 1] * self.height + m[1, 2]),
-        )
+    def _window(self, picture):
+        """The box that an upright view shows, None where it is not inside the photo."""
+        matrix = self.matrix
+        x = (matrix[0, 2], matrix[0, 2] + matrix[0, 0] * self.width)
+        y = (matrix[1, 2], matrix[1, 2] + matrix[1, 1] * self.height)
+        box = np.array([min(x), min(y), max(x), max(y)])
+        inside = np.clip(box, 0, [picture.width, picture.height] * 2)
+        # The matrix products leave rounding errors at the borders.
+        return inside if np.abs(box - inside).max() < 1e-6 else None
 
-    def _bounds(self, picture, margin):
-        """The box of the sample, in whole pixels, that the picture shows."""
+    def _resize(self, picture, window):
+        picture = picture.resize(self._size(), _BILINEAR, tuple(window.tolist()))
+        if self.matrix[0, 0] < 0:
+            picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        if self.matrix[1, 1] < 0:
+            picture = picture.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+        return picture
+
+    def _bounds(self, picture, margins):
+        """The box that the view shows, in whole pixels, with room for averaging."""
         x, y = np.meshgrid([0, self.width], [0, self.height])
         corners = self.matrix @ np.stack([x.ravel(), y.ravel(), np.ones(4)])
-        low, high = corners[:2].min(1), corners[:2].max(1)
-        size = (picture.width, picture.height)
-        box = [
-            min(max(0, math.floor(v - 2 * m)), s - 1)
-            for v, m, s in zip(low, margin, size, strict=True)
-        ] + [
-            max(min(s, math.ceil(v + 2 * m)), 1)
-            for v, m, s in zip(high, margin, size, strict=True)
-        ]
-        return tuple(box)
+        low, high = [], []
+        for values, size, margin in zip(corners, picture.size, margins, strict=False):
+            low.append(min(max(math.floor(values.min()) - 2 * margin, 0), size - 1))
+            high.append(max(min(math.ceil(values.max()) + 2 * margin, size), 1))
+        return (*low, *high)
 
     def _transform(self, picture, matrix, resample, fill):
+        affine = matrix[:2].ravel().tolist()
+        method = Image.Transform.AFFINE
         return picture.transform(
-            (int(self.width), int(self.height)),
-            Image.Transform.AFFINE,
-            matrix[:2].ravel().tolist(),
-            resample,
-            fillcolor=fill,
+            self._size(), method, affine, resample=resample, fillcolor=fill
         )
+
+    def _size(self):
+        return (round(self.width), round(self.height))
 
 
 def _translation(x, y):

@@ -1,0 +1,293 @@
+"""What every public builder of a network keeps, on every backend."""
+
+import functools
+import inspect
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from kseg import models
+
+NARROW = {"backbone": "mobilenet_v3_small", "width_multiplier": 0.25}
+
+# Every public builder, narrow, in the variants that take different ways; a size; what
+# the output is smaller by.
+CASES = {
+    "unet": (models.unet, {"width_multiplier": 1 / 16}, (32, 48), 0),
+    "unet-batch_norm": (
+        models.unet,
+        {"filters": (4, 8, 12), "batch_norm": True, "dropout_rate": 0},
+        (33, 50),
+        0,
+    ),
+    "unet-valid": (models.unet, {"filters": (4, 6), "padding": "valid"}, (18, 32), 16),
+    "unet-backbone": (models.unet, NARROW, (47, 65), 0),
+    "lraspp": (models.lraspp, NARROW, (47, 65), 0),
+}
+every_builder = pytest.mark.parametrize("case", CASES)
+every_head = pytest.mark.parametrize(
+    "num_classes,activation", [(3, "softmax"), (3, None), (1, "sigmoid"), (1, None)]
+)
+
+# What no GPU of a phone runs, or runs wrong (tensors of five dimensions aside).
+FORBIDDEN = {
+    "BATCH_TO_SPACE_ND",
+    "BROADCAST_TO",
+    "GATHER",
+    "GATHER_ND",
+    "MIRROR_PAD",
+    "SHAPE",
+    "SPACE_TO_BATCH_ND",
+    "SPLIT",
+    "CUSTOM",
+}
+
+
+def build(case, size="its own", num_classes=3, **more):
+    builder, arguments, own_size, _ = CASES[case]
+    size = own_size if size == "its own" else size
+    keras.utils.set_random_seed(0)
+    return builder((*size, 3), num_classes, **arguments, **more)
+
+
+@functools.cache
+def shared(case):
+    """A model for the tests that leave it as it is, with weights of no special value."""
+    model = build(case)
+    rng = np.random.default_rng(0)
+    model.set_weights(
+        [value + rng.uniform(0, 0.1, value.shape) for value in model.get_weights()]
+    )
+    return model
+
+
+def images(size, batch=2):
+    return np.random.default_rng(0).uniform(0, 255, (batch, *size, 3)).astype("float32")
+
+
+def predict(model, batch):
+    return ops.convert_to_numpy(model(batch, training=False))
+
+
+def output_size(case, size):
+    margin = CASES[case][3]
+    return (size[0] - margin, size[1] - margin)
+
+
+def is_builder(function):
+    names = list(inspect.signature(function).parameters)
+    return names[:2] == ["input_shape", "num_classes"]
+
+
+def test_no_builder_is_forgotten():
+    public = {getattr(models, name) for name in models.__all__}
+    builders = {f for f in public if inspect.isfunction(f) and is_builder(f)}
+    assert builders == {builder for builder, *_ in CASES.values()}
+
+
+@pytest.mark.parametrize("name", models.__all__)
+def test_signature_is_that_of_the_house(name):
+    builder = getattr(models, name)
+    parameters = inspect.signature(builder).parameters
+    first, second, *rest = parameters.values()
+    assert (first.name, second.name) == ("input_shape", "num_classes")
+    assert all(p.kind is p.KEYWORD_ONLY for p in rest)
+    assert parameters["activation"].default == "softmax"
+    assert parameters["width_multiplier"].default == 1.0
+    assert parameters["name"].default == name
+
+
+@every_builder
+def test_returns_a_functional_model_that_is_named_like_it(case):
+    model = shared(case)
+    assert (
+        isinstance(model, keras.Model) and len(model.inputs) == len(model.outputs) == 1
+    )
+    assert model.name == CASES[case][0].__name__
+
+
+@every_builder
+def test_output_is_float32_probabilities_of_the_size_of_the_image(case):
+    size = CASES[case][2]
+    model, batch = shared(case), images(size)
+    outputs = predict(model, batch)
+    assert outputs.shape == (2, *output_size(case, size), 3)
+    assert outputs.dtype == np.float32
+    np.testing.assert_allclose(outputs.sum(-1), 1, atol=1e-5)
+    assert outputs.std() > 1e-4
+
+
+@every_head
+@pytest.mark.parametrize("case", ["unet", "lraspp"])
+def test_heads(case, num_classes, activation):
+    model = build(case, num_classes=num_classes, activation=activation)
+    last = model.layers[-1]
+    if activation is None:
+        assert last.name == "logits"
+    else:
+        assert last.name == "probabilities"
+        assert model.get_layer("logits").output.shape == model.output.shape
+        batch = images(CASES[case][2])
+        outputs = predict(model, batch)
+        assert outputs.min() >= 0 and outputs.max() <= 1
+    assert model.output.shape[-1] == num_classes
+
+
+@every_builder
+def test_open_sizes_give_the_values_of_static_ones(case):
+    static, dynamic = shared(case), build(case, (None, None))
+    assert dynamic.output.shape == (None, None, None, 3)
+    dynamic.set_weights(static.get_weights())
+    batch = images(CASES[case][2])
+    expected = predict(static, batch)
+    np.testing.assert_allclose(predict(dynamic, batch), expected, atol=1e-5)
+    np.testing.assert_allclose(dynamic.predict(batch, verbose=0), expected, atol=1e-5)
+    # Another size, which has another parity.
+    height, width = CASES[case][2]
+    other = (width + 2, height + 2 if CASES[case][3] else height + 1)
+    assert predict(dynamic, images(other)).shape == (2, *output_size(case, other), 3)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="sizes are open in TensorFlow alone"
+)
+@every_builder
+def test_sizes_known_only_at_run_time(case):
+    import tensorflow as tf
+
+    dynamic = build(case, (None, None))
+    signature = [tf.TensorSpec((None, None, None, 3))]
+    compiled = tf.function(lambda x: dynamic(x), signature, autograph=False)
+    batch = images(CASES[case][2])
+    np.testing.assert_allclose(compiled(batch), predict(dynamic, batch), atol=1e-5)
+
+
+@every_builder
+def test_a_saved_model_loads_without_custom_objects(case, tmp_path):
+    model = shared(case)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    batch = images(CASES[case][2])
+    np.testing.assert_array_equal(predict(loaded, batch), predict(model, batch))
+
+
+@every_builder
+def test_config_makes_an_equal_model(case):
+    model = shared(case)
+    copy = type(model).from_config(model.get_config())
+    copy.set_weights(model.get_weights())
+    batch = images(CASES[case][2])
+    np.testing.assert_array_equal(predict(copy, batch), predict(model, batch))
+
+
+@every_builder
+def test_every_weight_moves_in_one_step(case):
+    model = build(case)
+    # Where a gate is saturated at the start, the gradient is 0.
+    rng = np.random.default_rng(0)
+    model.set_weights(
+        [value + rng.uniform(0, 0.1, value.shape) for value in model.get_weights()]
+    )
+    size = CASES[case][2]
+    truth = rng.integers(0, 3, (4, *output_size(case, size), 1))
+    before = [weight.numpy().copy() for weight in model.trainable_weights]
+    model.compile(
+        keras.optimizers.Adam(0.01),
+        "sparse_categorical_crossentropy",
+        jit_compile=False,
+    )
+    model.fit(images(size, 4), truth, batch_size=4, verbose=0)
+    after = [weight.numpy() for weight in model.trainable_weights]
+    still = [
+        weight.path
+        for weight, old, new in zip(model.trainable_weights, before, after, strict=True)
+        if np.array_equal(old, new)
+    ]
+    assert not still
+    assert all(np.isfinite(value).all() for value in after)
+
+
+@pytest.fixture
+def policy():
+    before = keras.config.dtype_policy()
+    yield keras.config.set_dtype_policy
+    keras.config.set_dtype_policy(before)
+
+
+@every_builder
+@pytest.mark.parametrize("precision", ["mixed_float16", "float16"])
+def test_half_precision_has_float32_outputs(case, precision, policy):
+    policy(precision)
+    model = build(case)
+    assert model.get_layer("scores").compute_dtype == "float16"
+    assert model.get_layer("logits").compute_dtype == "float32"
+    outputs = predict(model, images(CASES[case][2]))
+    assert outputs.dtype == np.float32
+    np.testing.assert_allclose(outputs.sum(-1), 1, atol=1e-5)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="TensorFlow Lite converts TensorFlow",
+)
+@every_builder
+def test_export_to_tflite_is_exact_and_free_of_what_phones_refuse(case, tmp_path):
+    pytest.importorskip("ai_edge_litert", reason="needs pip install 'kseg[mobile]'")
+    model, size = shared(case), CASES[case][2]
+    content = to_tflite(model, (1, *size, 3), tmp_path)
+    names, resizes, ranks = inspect_tflite(content)
+    assert not FORBIDDEN & names
+    assert max(ranks) <= 4
+    assert all(resize.halfPixelCenters for resize in resizes)
+    assert not any(resize.alignCorners for resize in resizes)
+    batch = images(size, 1)
+    np.testing.assert_allclose(
+        run_tflite(content, batch), predict(model, batch), atol=1e-4
+    )
+
+
+def to_tflite(model, shape, folder):
+    import tensorflow as tf
+
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.add_endpoint(
+        "serve",
+        functools.partial(model, training=False),
+        input_signature=[tf.TensorSpec(shape, "float32")],
+    )
+    archive.write_out(str(folder / "saved"), verbose=False)
+    return tf.lite.TFLiteConverter.from_saved_model(str(folder / "saved")).convert()
+
+
+def inspect_tflite(content):
+    """Names of the operations, options of the resizes, ranks of the tensors."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    graph = schema.ModelT.InitFromObj(schema.Model.GetRootAs(bytearray(content), 0))
+    (subgraph,) = graph.subgraphs
+    title = {
+        code: name
+        for name, code in vars(schema.BuiltinOperator).items()
+        if isinstance(code, int)
+    }
+    names = {title[code.builtinCode] for code in graph.operatorCodes}
+    resizes = [
+        op.builtinOptions
+        for op in subgraph.operators
+        if isinstance(op.builtinOptions, schema.ResizeBilinearOptionsT)
+    ]
+    ranks = [len(t.shape) for t in subgraph.tensors if t.shape is not None]
+    return names, resizes, ranks
+
+
+def run_tflite(content, batch):
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=content)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], batch)
+    interpreter.invoke()
+    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])

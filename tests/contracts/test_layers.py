@@ -1,0 +1,157 @@
+"""What every public layer keeps, on every backend."""
+
+import inspect
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from kseg import layers
+
+# Every public layer: constructor arguments, and the shapes of its inputs.
+CASES = {
+    layers.ResizingLike2D: [
+        ({}, [(2, 5, 7, 3), (2, 8, 12, 2)]),
+        ({"interpolation": "nearest"}, [(2, 8, 12, 3), (2, 5, 7, 2)]),
+        ({}, [(2, 8, 12, 3), (2, 8, 12, 2)]),
+    ],
+    layers.CroppingLike2D: [
+        ({}, [(2, 8, 13, 3), (2, 5, 7, 2)]),
+        ({}, [(2, 8, 12, 3), (2, 8, 12, 2)]),
+    ],
+}
+every_layer = pytest.mark.parametrize(
+    "make,shapes",
+    [
+        pytest.param(
+            lambda layer=layer, arguments=arguments, **more: layer(**arguments, **more),
+            shapes,
+            id=f"{layer.__name__}-{number}",
+        )
+        for layer, cases in CASES.items()
+        for number, (arguments, shapes) in enumerate(cases)
+    ],
+)
+
+
+def random_inputs(shapes):
+    rng = np.random.default_rng(0)
+    tensors = [rng.normal(size=shape).astype("float32") for shape in shapes]
+    return tensors if len(tensors) > 1 else tensors[0]
+
+
+def shape_argument(shapes):
+    return shapes if len(shapes) > 1 else shapes[0]
+
+
+def model_of(layer, shapes):
+    inputs = [keras.Input(shape[1:]) for shape in shapes]
+    outputs = layer(inputs if len(inputs) > 1 else inputs[0])
+    return keras.Model(inputs if len(inputs) > 1 else inputs[0], outputs)
+
+
+def with_open_sizes(shapes):
+    """Height and width, which are all axes between batch and channels, as `None`."""
+    return [(None, *[None] * (len(shape) - 2), shape[-1]) for shape in shapes]
+
+
+def test_no_layer_is_forgotten():
+    public = {getattr(layers, name) for name in layers.__all__}
+    assert public == set(CASES)
+
+
+@pytest.mark.parametrize("layer", CASES, ids=lambda layer: layer.__name__)
+def test_is_registered_under_its_room(layer):
+    name = f"kseg.layers>{layer.__name__}"
+    assert keras.saving.get_registered_name(layer) == name
+
+
+@pytest.mark.parametrize("layer", CASES, ids=lambda layer: layer.__name__)
+def test_config_lists_exactly_the_arguments(layer):
+    base = set(keras.layers.Layer().get_config())
+    own = set(inspect.signature(layer).parameters) - base - {"args", "kwargs"}
+    arguments, _ = CASES[layer][0]
+    assert set(layer(**arguments).get_config()) - base == own
+
+
+@every_layer
+@pytest.mark.parametrize("built", [False, True], ids=["before_build", "after_build"])
+def test_config_makes_an_equal_layer(make, shapes, built):
+    layer = make(name="block", trainable=False)
+    if built:
+        layer.build(shape_argument(shapes))
+    copy = type(layer).from_config(layer.get_config())
+    assert copy.get_config() == layer.get_config()
+    copy.build(shape_argument(shapes))
+    copy.set_weights(layer.get_weights() if built else copy.get_weights())
+    if not layer.weights:
+        inputs = random_inputs(shapes)
+        np.testing.assert_array_equal(
+            ops.convert_to_numpy(copy(inputs)), ops.convert_to_numpy(layer(inputs))
+        )
+
+
+@every_layer
+def test_shapes_are_those_that_were_promised(make, shapes):
+    layer = make()
+    outputs = layer(random_inputs(shapes))
+    assert tuple(outputs.shape) == layer.compute_output_shape(shape_argument(shapes))
+    symbolic = model_of(make(), with_open_sizes(shapes)).output
+    promised = layer.compute_output_shape(shape_argument(with_open_sizes(shapes)))
+    assert tuple(symbolic.shape) == promised
+
+
+@every_layer
+def test_open_sizes_give_the_values_of_static_ones(make, shapes):
+    static, dynamic = (
+        model_of(make(), shapes),
+        model_of(make(), with_open_sizes(shapes)),
+    )
+    dynamic.set_weights(static.get_weights())
+    inputs = random_inputs(shapes)
+    np.testing.assert_allclose(
+        dynamic.predict(inputs, verbose=0), static.predict(inputs, verbose=0), atol=1e-5
+    )
+
+
+@every_layer
+def test_mixed_precision_computes_in_half(make, shapes):
+    full, half = make(), make(dtype="mixed_float16")
+    inputs = random_inputs(shapes)
+    expected, outputs = full(inputs), half(inputs)
+    if full.weights:
+        half.set_weights(full.get_weights())
+        outputs = half(inputs)
+    assert keras.backend.standardize_dtype(outputs.dtype) == "float16"
+    assert model_of(make(dtype="mixed_float16"), shapes).output.dtype == "float16"
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(outputs).astype("float32"),
+        ops.convert_to_numpy(expected),
+        atol=2e-2,
+    )
+
+
+@every_layer
+def test_a_saved_model_loads_without_custom_objects(make, shapes, tmp_path):
+    model = model_of(make(), shapes)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    inputs = random_inputs(shapes)
+    np.testing.assert_array_equal(
+        loaded.predict(inputs, verbose=0), model.predict(inputs, verbose=0)
+    )
+
+
+@every_layer
+def test_gradients_are_finite_and_reach_every_weight(make, shapes):
+    model = model_of(make(), shapes)
+    outputs = keras.layers.GlobalAveragePooling2D()(model.output)
+    model = keras.Model(model.input, keras.layers.Dense(1)(outputs))
+    model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=False)
+    before = [w.numpy().copy() for w in model.trainable_weights]
+    inputs = random_inputs(shapes)
+    model.fit(inputs, np.ones((shapes[0][0], 1)), verbose=0)
+    for weight, old in zip(model.trainable_weights, before, strict=True):
+        new = weight.numpy()
+        assert np.isfinite(new).all() and (new != old).any(), weight.path

@@ -1,0 +1,91 @@
+"""Every builder of kseg.models as a file: clean operations, and Keras' answers."""
+
+import inspect
+
+import keras
+import pytest
+
+import kseg
+from kseg.mobile import export
+
+SIZE = (64, 96)
+# Narrow nets: the operations are those of the full size. Every builder has a row, and
+# among the rows every kind of backbone whose operations differ.
+CASES = {
+    "unet": ("unet", {"width_multiplier": 0.125, "batch_norm": True}),
+    "unet, mobilenet_v2": (
+        "unet",
+        {"backbone": "mobilenet_v2", "width_multiplier": 0.35, "filters": (16,) * 5},
+    ),
+    "lraspp": (
+        "lraspp",
+        {"backbone": "mobilenet_v3_small", "width_multiplier": 0.5, "output_stride": 8},
+    ),
+}
+# What a static graph never needs, and what GPU delegates refuse.
+UNCLEAN = {
+    "BATCH_TO_SPACE_ND",
+    "BROADCAST_TO",
+    "FLOOR_MOD",
+    "PACK",
+    "SHAPE",
+    "SPACE_TO_BATCH_ND",
+    "STRIDED_SLICE",
+}
+
+
+def builders():
+    """Returns the names of the functions that build a net for images."""
+    return {
+        name
+        for name, function in vars(kseg.models).items()
+        if inspect.isfunction(function)
+        and list(inspect.signature(function).parameters)[:2]
+        == ["input_shape", "num_classes"]
+    }
+
+
+def test_no_builder_is_forgotten():
+    assert {name for name, _ in CASES.values()} == builders()
+
+
+@pytest.fixture(scope="module", params=CASES)
+def trained(request, crops):
+    name, kwargs = CASES[request.param]
+    keras.utils.set_random_seed(0)
+    model = getattr(kseg.models, name)((None, None, 3), 3, **kwargs)
+    images, masks = crops
+    model.compile(  # XLA would take longer to compile than the steps to run
+        keras.optimizers.Adam(3e-3),
+        "sparse_categorical_crossentropy",
+        jit_compile=False,
+    )
+    for step in range(20):
+        batch = slice(step % 2 * 8, step % 2 * 8 + 8)
+        model.train_on_batch(images[batch].astype("float32"), masks[batch])
+    kseg.training.recalibrate_batch_norm(model, [images[:16].astype("float32")])
+    return model
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16", "full_int8"])
+def test_the_file_is_clean_and_answers_as_keras_does(
+    trained, precision, crops, tmp_path
+):
+    report = export(  # raises beyond the limits of the precision
+        trained,
+        tmp_path / "net.tflite",
+        size=SIZE,
+        precision=precision,
+        calibration=crops[0],
+        verbose=False,
+    )
+    assert not UNCLEAN & set(report.ops)
+    assert report.parity.decided > 0.3
+    if precision == "float32":
+        assert report.parity.max_error < 1e-5
+
+
+def test_sizes_that_are_no_multiple_of_the_stride_add_one_resize(trained, tmp_path):
+    report = export(trained, tmp_path / "net.tflite", size=(65, 97), verbose=False)
+    assert not UNCLEAN & set(report.ops)
+    assert report.parity.max_error < 1e-5
