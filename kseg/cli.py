@@ -62,12 +62,19 @@ def train(
     warmup_epochs: int = 2,
     weight_decay: float = 1e-4,
     dice_weight: Annotated[float, typer.Option(help="Weight of the Dice loss.")] = 0.0,
+    ema_momentum: Annotated[
+        float | None, typer.Option(help="Average the weights with this momentum.")
+    ] = None,
+    smallest_crop: Annotated[
+        float, typer.Option(help="Smallest crop, in parts of the photo's height.")
+    ] = 0.25,
     seed: int = 0,
 ):
     """Train a net on a folder of photos and masks; ends with a verified .tflite.
 
     Call it again with the same arguments to go on with a run that was stopped.
     """
+    load_keras_quietly()
     from kseg import data, mobile, training
 
     photos = data.datasets.open_dataset(folder, split="train", labels=labels)
@@ -80,7 +87,7 @@ def train(
         model=model,
         backbone=None if backbone == "none" else backbone,
         model_arguments=parse_json("--model-arguments", model_arguments),
-        start=start,
+        start=mobile.load(start).model if start else None,
         size=size,
         epochs=epochs,
         batch_size=batch_size,
@@ -89,6 +96,8 @@ def train(
         warmup_epochs=warmup_epochs,
         weight_decay=weight_decay,
         dice_weight=dice_weight,
+        ema_momentum=ema_momentum,
+        smallest_crop=smallest_crop,
         seed=seed,
     )
     print_results("validation", summary["validation"])
@@ -110,6 +119,7 @@ def evaluate(
     labels: Labels = None,
 ):
     """Compare a net's masks with the truth, at the photos' own size."""
+    load_keras_quietly()
     import kseg
     from kseg import data, training
 
@@ -129,6 +139,8 @@ def predict(
     """Write a mask and an overlay for every photo."""
     from kseg.mobile import prediction
 
+    if not model.endswith(".tflite"):
+        load_keras_quietly()
     written = prediction.predict(model, images, output)
     console.print(f"{len(written)} photos: masks and overlays are in {output}")
 
@@ -152,6 +164,7 @@ def export(
     ] = None,
 ):
     """Export a .keras model to a .tflite that is verified on real photos."""
+    load_keras_quietly()
     import kseg
     from kseg import mobile
 
@@ -197,6 +210,7 @@ def demo(
     ] = None,
 ):
     """Show the way from a net to a phone on one photo; writes a contact sheet."""
+    load_keras_quietly()
     from kseg.mobile.demo import demo as run_demo
 
     sheet = run_demo(output, data)
@@ -208,6 +222,8 @@ def info(model: Model):
     """Say what a .keras or .tflite file takes and gives."""
     from kseg.mobile.prediction import describe_model
 
+    if not model.endswith(".tflite"):
+        load_keras_quietly()
     table = Table(show_header=False, box=None)
     for name, value in describe_model(model).items():
         table.add_row(f"[bold]{name}", escape(str(value)))
@@ -232,6 +248,17 @@ def doctor():
     console.print(table)
     if any(finding.state == "wrong" for finding in findings):
         raise typer.Exit(1)
+
+
+def load_keras_quietly():
+    """Imports Keras without the greetings of its backend's native libraries."""
+    from kseg.mobile.runtime import native_log
+
+    with native_log():
+        import keras
+
+        # The first look for a GPU has its own greeting.
+        keras.distribution.list_devices()
 
 
 def describe(dataset, validation_count):

@@ -7,6 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 from rich.console import Console
 
 PRECISIONS = ("float32", "float16", "full_int8")
+COLORS = [(0, 0, 0), (0, 114, 178)]
 
 
 def demo(output="demo", data=None):
@@ -66,7 +67,7 @@ def demo(output="demo", data=None):
     blurred = portrait(photo, segmenter)
     blurred.save(output / "portrait.jpg", quality=95)
 
-    tiles = [Image.fromarray(photo), kseg.plot.overlay(photo, mask), blurred]
+    tiles = [Image.fromarray(photo), kseg.plot.overlay(photo, mask, COLORS), blurred]
     titles = ["photo", "mask (float16)", "portrait mode"]
     if data is not None:
         tiles.append(Image.open(output / "training" / "validation.png"))

@@ -98,7 +98,11 @@ def test_predict_writes_a_mask_and_an_overlay_at_the_size_of_each_photo(
 ):
     output, _ = run_folder
     kseg(
-        "predict", output / "model.tflite", photo_folder / "images", "-o", tmp_path / "out"
+        "predict",
+        output / "model.tflite",
+        photo_folder / "images",
+        "-o",
+        tmp_path / "out",
     )
     masks = sorted((tmp_path / "out").glob("*_mask.png"))
     assert len(masks) == 12

@@ -141,9 +141,7 @@ def test_keras_itself_loads_the_file_after_any_room_is_used(tmp_path):
         "import kseg; net = kseg.models.unet((32, 48, 3), 2, filters=(4, 8));"
         f"net.save({str(saved)!r})"
     )
-    code = "net = keras.saving.load_model({!r}); print(net.output_shape)".format(
-        str(saved)
-    )
+    code = f"net = keras.saving.load_model({str(saved)!r}); print(net.output_shape)"
     assert run(f"import keras, kseg; {code}") == "(None, 32, 48, 2)"
     assert run(f"import kseg; kseg.layers; import keras; {code}").startswith("(None")
 

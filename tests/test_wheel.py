@@ -44,9 +44,7 @@ def test_wheel_in_a_clean_environment_opens_the_shipped_net(tmp_path):
     # The dependencies come from this environment by PYTHONPATH, which, unlike a site
     # folder, does not bring the editable kseg with it.
     environment = {**os.environ, "PYTHONPATH": sysconfig.get_path("purelib")}
-    printed = run(
-        python, "-c", OPEN_SHIPPED_NET, cwd=tmp_path, env=environment
-    ).split()
+    printed = run(python, "-c", OPEN_SHIPPED_NET, cwd=tmp_path, env=environment).split()
     for file in printed[:2]:
         assert Path(file).is_relative_to(tmp_path / "venv")
     assert printed[2:] == ["(40,", "30)"]

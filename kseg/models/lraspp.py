@@ -95,11 +95,6 @@ def _low_level(encoder, input_shape):
     height, width, channels = input_shape
     height, width = height or 256, width or 256
     shapes = encoder.compute_output_shape((1, height, width, channels))
-    if len(shapes) < 2:
-        raise ValueError(
-            "`backbone` must have at least two feature maps. "
-            f"Received: backbone={encoder.name!r} with {len(shapes)}"
-        )
 
     def distance(index):
         return abs(math.log2(height / shapes[index][1] / 8))

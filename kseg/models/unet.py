@@ -171,11 +171,10 @@ def _backbone_maps(maps, widths, dropout_rate):
             f"`filters` must have at least {len(maps) - 1} levels for a backbone of "
             f"{len(maps)} maps. Received: filters of {len(widths)} levels"
         )
-    coarsest = [
-        _dropout(x, dropout_rate, level)
-        for level, x in enumerate(maps[-2:], len(maps) - len(maps[-2:]) + 1)
-    ]
-    return [*maps[:-2], *coarsest]
+    *fine, x, y = maps
+    x = _dropout(x, dropout_rate, len(maps) - 1)
+    y = _dropout(y, dropout_rate, len(maps))
+    return [*fine, x, y]
 
 
 def _expansive_path(maps, widths, padding, batch_norm):

@@ -8,7 +8,9 @@ from PIL import Image
 from kseg import metrics
 
 
-def evaluate(segmenter, dataset, *, metrics_names=("pixel_accuracy", "mean_iou", "iou")):
+def evaluate(
+    segmenter, dataset, *, metrics_names=("pixel_accuracy", "mean_iou", "iou")
+):
     """Compares the masks of `segmenter` with the truth, pixel for pixel.
 
     Every photo is segmented whole and its mask compared at the photo's own size, so

@@ -3,7 +3,6 @@
 import inspect
 import json
 import time
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -39,7 +38,7 @@ def train(
     weight_decay=1e-4,
     dice_weight=0.0,
     ema_momentum=None,
-    augment="standard",
+    smallest_crop=0.25,
     seed=0,
     verbose="auto",
 ):
@@ -61,8 +60,8 @@ def train(
         model: Name of a builder of `kseg.models`.
         backbone: Name of a backbone, or `None` for the builder's own encoder.
         model_arguments: Dict of further arguments of the builder.
-        start: Path of a `.keras` file, or name of a shipped net, to start from
-            instead of a new net.
+        start: A Keras model, or the path of a `.keras` file, to start from instead of
+            a new net; `model`, `backbone` and `model_arguments` do not apply.
         size: Height and width of the crops, an int or a pair.
         epochs: Number of passes over the training photos.
         batch_size: Photos in a step.
@@ -75,7 +74,8 @@ def train(
         ema_momentum: Momentum of an average of the weights over the steps (Keras'
             `use_ema`), which is then what is validated and kept. Defaults to `None`,
             no average.
-        augment: `"standard"`, `None`, or a transform of `kseg.data.augment`.
+        smallest_crop: Height of the smallest random crop in parts of the photo's; the
+            rest of the augmentation is `kseg.data.augment.standard`'s.
         seed: Seed of weights, order and augmentation.
         verbose: As in `model.fit`.
 
@@ -83,11 +83,23 @@ def train(
         The summary, a dict that `summary.json` holds too.
     """
     config = {
-        name: value if isinstance(value, (str, int, float, dict, list, type(None))) else str(value)
-        for name, value in locals().items()
-        if name in inspect.signature(train).parameters
-        and name not in ("output", "verbose", "dataset", "validation")
+        "model": model,
+        "backbone": backbone,
+        "model_arguments": model_arguments,
+        "start": start.name if isinstance(start, keras.Model) else start and str(start),
+        "size": size,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "schedule": schedule,
+        "warmup_epochs": warmup_epochs,
+        "weight_decay": weight_decay,
+        "dice_weight": dice_weight,
+        "ema_momentum": ema_momentum,
+        "smallest_crop": smallest_crop,
+        "seed": seed,
     }
+    builder = _builder(model)
     if not isinstance(dataset, kdata.datasets.Dataset):
         if validation is None:
             validation = kdata.datasets.open_dataset(dataset, split="validation")
@@ -103,8 +115,7 @@ def train(
             f"schedule={schedule!r}"
         )
     keras.utils.set_random_seed(seed)
-    if augment == "standard":
-        augment = kdata.augment.standard()
+    augment = kdata.augment.standard(scale=(smallest_crop, 1.0))
     batches = kdata.loader(
         dataset, batch_size, size, augment=augment, seed=seed, check=True
     )
@@ -112,11 +123,21 @@ def train(
     config["steps_per_epoch"] = len(batches)
     config["classes"] = list(dataset.class_names)
 
-    average = keras.callbacks.SwapEMAWeights() if ema_momentum else None
+    averaged = ema_momentum is not None
+    average = keras.callbacks.SwapEMAWeights() if averaged else None
     folder = RunFolder(output, "val_mean_iou", plot.curves, average)
     net, done = folder.resume(config)
     if net is None:
-        net = _net(dataset, model, backbone, model_arguments, start, batches.size)
+        if start is None:
+            net = builder(
+                (*batches.size, 3),
+                dataset.num_classes,
+                backbone=backbone,
+                activation="sigmoid" if dataset.num_classes == 1 else "softmax",
+                **(model_arguments or {}),
+            )
+        else:
+            net = _started(start, dataset)
         steps = epochs * len(batches)
         rate = SCHEDULES[schedule](
             learning_rate,
@@ -164,28 +185,26 @@ def train(
     return summary
 
 
-def _net(dataset, model, backbone, model_arguments, start, size):
-    """Builds the net, or loads the one to start from."""
-    if start is not None:
+def _builder(name):
+    """The function of `kseg.models` that has a name."""
+    names = [n for n in models.__all__ if inspect.isfunction(getattr(models, n))]
+    if name not in names:
+        raise ValueError(f"`model` must be one of {names}. Received: model={name!r}")
+    return getattr(models, name)
+
+
+def _started(start, dataset):
+    """The net to start from, if it has the classes of the data set."""
+    net = start
+    if not isinstance(start, keras.Model):
         net = keras.saving.load_model(start, compile=False)
-        if net.output_shape[-1] != dataset.num_classes:
-            raise ValueError(
-                f"`start` must be a net with {dataset.num_classes} output channels, "
-                f"for the classes {list(dataset.class_names)}. Received: start="
-                f"{str(start)!r}, which has {net.output_shape[-1]}"
-            )
-        return net
-    builder = getattr(models, model, None)
-    if model.startswith("_") or not inspect.isfunction(builder):
-        names = sorted(n for n in models.__all__ if inspect.isfunction(getattr(models, n)))
-        raise ValueError(f"`model` must be one of {names}. Received: model={model!r}")
-    return builder(
-        (*size, 3),
-        dataset.num_classes,
-        backbone=backbone,
-        activation="sigmoid" if dataset.num_classes == 1 else "softmax",
-        **(model_arguments or {}),
-    )
+    if net.output_shape[-1] != dataset.num_classes:
+        raise ValueError(
+            f"`start` must be a net with {dataset.num_classes} output channels, for the "
+            f"classes {list(dataset.class_names)}. Received: start={start!s}, which has "
+            f"{net.output_shape[-1]}"
+        )
+    return net
 
 
 def _compile(net, dataset, rate, weight_decay, dice_weight, ema_momentum):
@@ -198,7 +217,7 @@ def _compile(net, dataset, rate, weight_decay, dice_weight, ema_momentum):
         rate,
         weight_decay=weight_decay,
         use_ema=ema_momentum is not None,
-        ema_momentum=ema_momentum or 0.99,
+        ema_momentum=0.99 if ema_momentum is None else ema_momentum,
     )
     # Decaying a bias or a scale pulls outputs to zero and regularises nothing.
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
@@ -215,9 +234,7 @@ def _draw_validation(net, dataset, path, count=12):
         sample = dataset[int(index)]
         tiles.append(plot.overlay(sample.image, sample.mask, dataset.colors))
         tiles.append(
-            plot.overlay(
-                sample.image, category_mask(net, sample.image), dataset.colors
-            )
+            plot.overlay(sample.image, category_mask(net, sample.image), dataset.colors)
         )
         titles += [f"{sample.id}: truth", "prediction"]
     write(path, plot.sheet(tiles, titles=titles, columns=6).save)

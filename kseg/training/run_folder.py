@@ -52,7 +52,9 @@ class RunFolder(keras.callbacks.Callback):
         path = self.folder / "config.json"
         if path.exists():
             before = json.loads(path.read_text("utf-8"))
-            changed = sorted(k for k in {*before, *config} if before.get(k) != config.get(k))
+            changed = sorted(
+                k for k in {*before, *config} if before.get(k) != config.get(k)
+            )
             if changed:
                 raise ValueError(
                     "`output` must be a new folder, or that of a run with the same "

@@ -1,5 +1,1 @@
-"""Finished applications of a net that fits a phone."""
-
-from kseg.mobile.scenarios.portrait import portrait, portrait_file
-
-__all__ = ["portrait", "portrait_file"]
+"""What people want a phone's net for, one call each."""

@@ -250,8 +250,11 @@ def test_bad_labels_in_a_compiled_step_give_nan_and_check_raises(
     for value in values(metric).values():
         assert np.all(np.isnan(value))
     message = "7, 38, others down to -3, others up to 1000, fractions in 120 pixels"
-    with pytest.raises(ValueError, match=f"Received: y_true with the values {message}"):
-        metric.check()
+    merged = metric_class(num_classes, **arguments)
+    merged.merge_state([metric])
+    for one in (metric, merged):
+        with pytest.raises(ValueError, match=f"y_true with the values {message}"):
+            one.check()
     metric.reset_state()
     metric.update_state(masks, y_pred)
     metric.check()

@@ -61,7 +61,8 @@ def test_keras_drops_the_bad_labels_that_this_names():
     masks, predicted = np.array([[[0, 1, 7]]]), np.array([[[0, 1, 0]]])
     keras_metric = keras.metrics.MeanIoU(2)
     keras_metric.update_state(masks, predicted)
-    assert float(keras.ops.convert_to_numpy(keras_metric.result())) == 1
+    result = float(keras.ops.convert_to_numpy(keras_metric.result()))
+    assert result == pytest.approx(1)
     with pytest.raises(ValueError, match="Received: y_true with the values 7 in 1 pix"):
         MeanIoU(2).update_state(masks, predicted)
 
@@ -107,17 +108,3 @@ def test_few_pixels_without_foreground_prove_nothing():
 def test_merging_another_number_of_classes_raises():
     with pytest.raises(ValueError, match="num_classes=2. Received: num_classes=3"):
         ConfusionMatrix(2).merge_state([ConfusionMatrix(3)])
-
-
-def test_merging_takes_the_bad_labels_along():
-    if keras.backend.backend() != "tensorflow":
-        pytest.skip("bad labels get into the state of a TensorFlow function here")
-    import tensorflow as tf
-
-    metric, other = ConfusionMatrix(2), ConfusionMatrix(2)
-    tf.function(other.update_state)(
-        tf.constant([[[0, 9, -5]]]), tf.constant([[[0, 1, 1]]])
-    )
-    metric.merge_state([other])
-    with pytest.raises(ValueError, match="values 9, others down to -5 in 2 pixels"):
-        metric.check()

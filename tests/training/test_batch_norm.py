@@ -26,9 +26,7 @@ def test_statistics_are_those_of_all_batches_together(batches):
     net, layer = batch_norm_net()
     assert recalibrate_batch_norm(net, [(b, None) for b in batches]) == 1
     everything = batches.reshape(-1, 2).astype("float64")
-    np.testing.assert_allclose(
-        layer.moving_mean.numpy(), everything.mean(0), rtol=1e-5
-    )
+    np.testing.assert_allclose(layer.moving_mean.numpy(), everything.mean(0), rtol=1e-5)
     np.testing.assert_allclose(
         layer.moving_variance.numpy(), everything.var(0), rtol=1e-5
     )

@@ -48,7 +48,11 @@ def photos(tmp_path_factory):
 
 
 def start(photos, output):
-    environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": "tensorflow",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
     return subprocess.Popen(
         [sys.executable, "-c", TRAIN, str(photos), str(output)],
         env=environment,
@@ -83,7 +87,12 @@ def test_killed_run_continues_to_the_same_weights(photos, tmp_path):
     actual = keras.saving.load_model(tmp_path / "killed" / "last.keras").get_weights()
     for left, right in zip(actual, expected, strict=True):
         np.testing.assert_allclose(left, right, atol=1e-6, rtol=0)
-    assert [r["epoch"] for r in rows(tmp_path / "killed")] == ["1.0", "2.0", "3.0", "4.0"]
+    assert [r["epoch"] for r in rows(tmp_path / "killed")] == [
+        "1.0",
+        "2.0",
+        "3.0",
+        "4.0",
+    ]
     np.testing.assert_allclose(
         [float(r["loss"]) for r in rows(tmp_path / "killed")],
         [float(r["loss"]) for r in rows(tmp_path / "whole")],
@@ -102,7 +111,7 @@ def test_other_arguments_in_the_same_folder_are_refused_by_name(photos, tmp_path
     [
         ({"schedule": "step"}, "`schedule` must be one of"),
         ({"model": "segnet"}, "`model` must be one of"),
-        ({"model": "_private"}, "`model` must be one of"),
+        ({"model": "copy_weights_of_a_friend"}, "`model` must be one of"),
     ],
 )
 def test_bad_arguments_are_named_before_anything_is_written(
@@ -110,12 +119,38 @@ def test_bad_arguments_are_named_before_anything_is_written(
 ):
     with pytest.raises(ValueError, match=message):
         training.train(photos, tmp_path / "run", size=32, **arguments)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_data_set_without_validation_is_an_error(photos, tmp_path):
     dataset = data.datasets.ImageFolder(photos)
     with pytest.raises(ValueError, match="`validation` must be a data set"):
         training.train(dataset, tmp_path, size=32)
+
+
+def test_a_net_of_other_classes_cannot_be_the_start(photos, tmp_path):
+    inputs = keras.Input((32, 32, 3))
+    net = keras.Model(inputs, keras.layers.Conv2D(5, 1)(inputs))
+    with pytest.raises(ValueError, match="`start` must be a net with 1 output"):
+        training.train(photos, tmp_path, size=32, start=net)
+
+
+def test_averaged_weights_are_those_validated_and_kept(photos, tmp_path):
+    """Momentum 0 averages nothing: the average is the weights, whatever is swapped."""
+    common = {"size": 32, "epochs": 2, "batch_size": 4, "verbose": 0}
+    narrow = {"model_arguments": {"width_multiplier": 0.35}}
+    plain = training.train(photos, tmp_path / "plain", **common, **narrow)
+    same = training.train(
+        photos, tmp_path / "same", ema_momentum=0.0, **common, **narrow
+    )
+    assert same["validation"] == pytest.approx(plain["validation"], abs=1e-3)
+    # With momentum 1 the average is the first step's weights for ever.
+    training.train(photos, tmp_path / "first", ema_momentum=0.999, **common, **narrow)
+    kept = keras.saving.load_model(tmp_path / "first" / "best.keras", compile=False)
+    last = keras.saving.load_model(tmp_path / "first" / "last.keras", compile=False)
+    assert not np.allclose(
+        kept.trainable_weights[0].numpy(), last.trainable_weights[0].numpy()
+    )
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):

@@ -32,7 +32,7 @@ COLOR = {
     ),
     "RandomContrast": lambda: layers.RandomContrast(0.5),
     "RandomGaussianBlur": lambda: layers.RandomGaussianBlur(
-        1.0, 5, 1.0, value_range=(0, 255)
+        (1.0, 1.0), 5, (1.0, 1.0), value_range=(0, 255)
     ),
     "RandomHue": lambda: layers.RandomHue(0.4, value_range=(0, 255)),
     "RandomPosterization": lambda: layers.RandomPosterization(2),
