@@ -49,10 +49,7 @@ def load(path):
 def _register():
     """Imports every room that has classes for Keras to find by their name."""
     for room in _KERAS_ROOMS:
-        try:  # TEMPORARY while rooms are being built
-            importlib.import_module(f"kseg.{room}")
-        except ImportError:
-            pass
+        importlib.import_module(f"kseg.{room}")
 
 
 def __getattr__(name):

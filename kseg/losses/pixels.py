@@ -118,7 +118,7 @@ def broadcast(sample_weight, like):
         factors = ops.squeeze(factors, axis=-1)
     elif len(received) == 1:
         factors = factors[(..., *(None,) * (rank - 1))]
-    if received and not _fits(factors.shape, like.shape, broadcast=True):
+    if received and not _fits(factors.shape, like.shape, or_one=True):
         raise ValueError(
             "`sample_weight` must hold one weight per image or one per pixel: shape "
             f"(batch,) or (batch, height, width). Received: "
@@ -139,9 +139,9 @@ class _Reduction(keras.losses.Loss):
         return y_pred
 
 
-def _fits(shape, expected, broadcast=False):
+def _fits(shape, expected, or_one=False):
     return len(shape) == len(expected) and all(
-        a == b or a is None or b is None or (broadcast and a == 1)
+        a == b or a is None or b is None or (or_one and a == 1)
         for a, b in zip(shape, expected, strict=True)
     )
 

@@ -93,11 +93,11 @@ class ConfusionMatrix(keras.metrics.Metric):
         num_cells = self._size**2
         if sample_weight is not None:
             is_out = ops.equal(pixels.broadcast(sample_weight, like=truth), 0)
-            counters = ops.where(is_out, num_cells + pixels.IGNORED, counters)
+            counters = ops.where(is_out, num_cells + pixels.MASKED, counters)
         keras_mask = getattr(y_pred, "_keras_mask", None)
         if keras_mask is not None:
             is_in = ops.cast(pixels.broadcast(keras_mask, like=truth), "bool")
-            counters = ops.where(is_in, counters, num_cells + pixels.IGNORED)
+            counters = ops.where(is_in, counters, num_cells + pixels.MASKED)
         counters = ops.reshape(counters, (-1,))
         # Unlike bincount this compiles on JAX; and it is faster than scatter.
         counts = ops.segment_sum(
@@ -124,7 +124,10 @@ class ConfusionMatrix(keras.metrics.Metric):
             self._add(metric._counts.value, metric._extremes.value)
 
     def result(self):
-        """Returns the matrix in float32, rounded beyond 2**24; `matrix()` is exact."""
+        """Returns the matrix in float32, rounded beyond 2**24; `matrix()` is exact.
+
+        In the history of `fit` it is an array; the progress bar shows its mean.
+        """
         return self._unless_bad(self._float_matrix())
 
     def matrix(self):

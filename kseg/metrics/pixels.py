@@ -4,9 +4,10 @@ import keras
 import numpy as np
 from keras import ops
 
-# Counters behind those of the matrix: ignored pixels, NaN scores, predicted ids that are
-# no class, labels 0 to 255 that are none, labels below, above, and fractions.
-IGNORED, NAN_SCORE, BAD_PREDICTION, BAD_LABEL = 0, 1, 2, 3
+# Counters behind those of the matrix: pixels of the ignored class, masked ones, NaN
+# scores, predicted ids that are no class, labels 0 to 255 that are none, labels below,
+# above, and fractions.
+IGNORED, MASKED, NAN_SCORE, BAD_PREDICTION, BAD_LABEL = 0, 1, 2, 3, 4
 BELOW, ABOVE, FRACTION = BAD_LABEL + 256, BAD_LABEL + 257, BAD_LABEL + 258
 NUM_EXTRA = FRACTION + 1
 
@@ -101,7 +102,7 @@ def broadcast(sample_weight, like):
         weights = ops.squeeze(weights, axis=-1)
     elif len(received) == 1:
         weights = weights[(..., *(None,) * (rank - 1))]
-    if received and not _fits(weights.shape, like.shape, broadcast=True):
+    if received and not _fits(weights.shape, like.shape, or_one=True):
         raise ValueError(
             "`sample_weight` must hold one weight per image or one per pixel: shape "
             f"(batch,) or (batch, height, width). Received: "
@@ -165,8 +166,8 @@ def _whole_numbers(truth):
     return labels, ops.equal(ops.cast(labels, truth.dtype), truth)
 
 
-def _fits(shape, expected, broadcast=False):
+def _fits(shape, expected, or_one=False):
     return len(shape) == len(expected) and all(
-        a == b or a is None or b is None or (broadcast and a == 1)
+        a == b or a is None or b is None or (or_one and a == 1)
         for a, b in zip(shape, expected, strict=True)
     )

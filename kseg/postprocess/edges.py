@@ -95,7 +95,9 @@ def refine_edges(image: np.ndarray, confidence: np.ndarray) -> np.ndarray:
     small = tuple(max(1, round(side * scale)) for side in size)
     picture = Image.fromarray(image)
     planes = _planes(
-        np.asarray(picture.resize(small[::-1], Image.Resampling.BILINEAR, reducing_gap=2))
+        np.asarray(
+            picture.resize(small[::-1], Image.Resampling.BILINEAR, reducing_gap=2)
+        )
     )
     coarse = np.clip(_resize(confidence, small, Image.Resampling.BICUBIC), 0, 1)
     radius = max(1, round(max(small) / _WINDOWS))
@@ -144,7 +146,9 @@ def _local_models(planes, mask, weights, radius, epsilon):
     slopes = _solve(covariance, covariance_with_mask)
     offset = mask_mean - (slopes * means).sum(0)
     inside = 1 / _window_means(np.ones_like(mask), radius)
-    return _window_means(slopes, radius) * inside, _window_means(offset, radius) * inside
+    return _window_means(slopes, radius) * inside, _window_means(
+        offset, radius
+    ) * inside
 
 
 def _solve(matrix, right):
@@ -224,7 +228,8 @@ def _check_confidence(confidence):
             f"Received: confidence.shape={confidence.shape}"
         )
     low, high = confidence.min(), confidence.max()
-    if not (low >= 0 and high <= 1):  # NaN fails both
+    # A softmax rounds to a little more than 1; NaN fails both comparisons.
+    if not (low >= -1e-3 and high <= 1.001):
         raise ValueError(
             "`confidence` must be probabilities of 0-1. "
             f"Received: confidence from {low} to {high}"

@@ -1,5 +1,7 @@
 """Re-estimates BatchNorm statistics from training batches."""
 
+import itertools
+
 import keras
 import numpy as np
 
@@ -78,8 +80,9 @@ def recalibrate_batch_norm(model, batches, steps: int = 50):
 def _take_images(batches, steps):
     """Yields the images of the first `steps` batches, of a dataset or an iterable."""
     if isinstance(batches, keras.utils.PyDataset):
-        batches = (batches[i] for i in range(min(steps, len(batches))))
-    for step, batch in enumerate(batches):
-        if step == steps:
-            return
+        # Keras' data sets have a length and an index, but their iterator has no end.
+        chosen = map(batches.__getitem__, range(min(steps, len(batches))))
+    else:
+        chosen = itertools.islice(batches, steps)
+    for batch in chosen:
         yield batch[0] if isinstance(batch, (tuple, list)) else batch

@@ -1,12 +1,16 @@
 """A photo with its background out of focus, as a fast lens would take it."""
 
+import math
+
 import numpy as np
 from PIL import Image
 from scipy import fft
 from scipy.ndimage import map_coordinates, maximum_filter, minimum_filter
 
-# A disc of 8 to 16 pixels is round enough: for larger ones the photo shrinks first.
+# A disc of 8 to 16 pixels is round enough: for larger ones the photo shrinks first, as
+# do photos of so many pixels that blurring them would take gigabytes.
 _DISC_PIXELS = 8
+_MOST_PIXELS = 4_000_000
 _STRIP = 256  # rows at a time where the photo is touched at full size
 _LEVELS = np.arange(256, dtype=np.float32) / 255
 _DECODED = np.where(
@@ -38,7 +42,9 @@ def blur_background(image: np.ndarray, alpha: np.ndarray, radius: float) -> np.n
     """
     if radius == 0 or alpha.min() >= 1:
         return image.copy()
-    block = max(1, int(radius / _DISC_PIXELS))
+    block = max(
+        1, int(radius / _DISC_PIXELS), math.ceil(math.sqrt(alpha.size / _MOST_PIXELS))
+    )
     light, least, most = _shrink(image, alpha, block)
 
     # One block away from the edge: what the matte misses of a person stays out too.
@@ -80,7 +86,9 @@ def convolve(planes: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     height, width = planes.shape[1:]
     reach = len(kernel) // 2
     # Room for what wraps around, on one side: the kernel's middle is at index 0.
-    size = [fft.next_fast_len(max(n + reach, len(kernel)), True) for n in (height, width)]
+    size = [
+        fft.next_fast_len(max(n + reach, len(kernel)), True) for n in (height, width)
+    ]
     padded = np.zeros(size, np.float32)
     padded[: len(kernel), : len(kernel)] = kernel
     response = fft.rfft2(np.roll(padded, (-reach, -reach), (0, 1)), workers=2)
@@ -141,7 +149,9 @@ def _shrink(image, alpha, block):
 
 def _normalised_blur(light, weights, radius, fallback):
     """Mean over the disc of the pixels that have weight; `fallback` where none has."""
-    *sums, share = convolve(np.concatenate([light * weights, weights[None]]), disc(radius))
+    *sums, share = convolve(
+        np.concatenate([light * weights, weights[None]]), disc(radius)
+    )
     share = np.maximum(share, 0)
     little = np.float32(1e-3)
     return np.clip((np.stack(sums) + little * fallback) / (share + little), 0, 1)
@@ -160,7 +170,9 @@ def _compose(image, alpha, foreground, background, blurred, block):
         y, x = np.nonzero((strip > 0) & (strip < 1))
         places = [(y + top + 0.5) / block - 0.5, (x + 0.5) / block - 0.5]
         front, behind = (
-            np.stack([map_coordinates(p, places, order=1, mode="nearest") for p in planes])
+            np.stack(
+                [map_coordinates(p, places, order=1, mode="nearest") for p in planes]
+            )
             for planes in (foreground, background)
         )
         photo = _DECODED[image[rows][y, x]].T
@@ -193,7 +205,9 @@ def _to_srgb(light):
     return np.where(light <= 0.0031308, 12.92 * light, high)
 
 
-_ENCODED = (255 * _to_srgb(np.arange(65536, dtype=np.float32) / 65535)).astype(np.float32)
+_ENCODED = (255 * _to_srgb(np.arange(65536, dtype=np.float32) / 65535)).astype(
+    np.float32
+)
 
 
 def _encode(light, top):

@@ -14,7 +14,7 @@ from kseg.mobile.writing import write_whole
 from kseg.postprocess import refine_edges
 
 # Radius of the disc at strength 1, as a share of the mean of height and width.
-_RADIUS = 0.025
+_RADIUS = 0.03
 
 
 def portrait(
@@ -28,7 +28,7 @@ def portrait(
         segmenter: Anything whose `segment(image)` returns `confidence_masks` of shape
             `(height, width, classes)`: one class is the person, of several the one
             that `segmenter.labels` calls "person". `None` takes the net that ships.
-        strength: 0 leaves the photo as it is, 1 is a disc of 2.5 % of the mean of
+        strength: 0 leaves the photo as it is, 1 is a disc of 3 % of the mean of
             height and width in radius.
         threshold: Confidence above which a pixel belongs to a person.
 

@@ -56,6 +56,7 @@ def test_carry_at_the_border_of_the_words():
     assert metric.matrix()[0, 0] == (2**24 + 1) * 2**8 + 512**2
 
 
+@pytest.mark.filterwarnings("ignore:Explicitly requested dtype int64:UserWarning")
 def test_keras_drops_the_bad_labels_that_this_names():
     """Why `keras.metrics.MeanIoU` is not enough."""
     masks, predicted = np.array([[[0, 1, 7]]]), np.array([[[0, 1, 0]]])
@@ -102,6 +103,13 @@ def test_few_pixels_without_foreground_prove_nothing():
     masks = np.full((1, SIDE, SIDE - 1), 255, "uint8")
     metric = ConfusionMatrix(1)
     metric.update_state(masks, np.zeros(masks.shape, "uint8"))
+    metric.check()
+
+
+def test_background_with_weight_0_is_no_mask_of_0_and_255():
+    masks = np.zeros((2, SIDE, SIDE), "uint8")
+    metric = ConfusionMatrix(1)
+    metric.update_state(masks, masks, sample_weight=np.array([0.0, 1.0]))
     metric.check()
 
 

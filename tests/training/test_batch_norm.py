@@ -40,6 +40,20 @@ def test_steps_limits_the_batches(batches):
     np.testing.assert_allclose(layer.moving_mean.numpy(), expected, rtol=1e-5)
 
 
+def test_batches_of_a_keras_data_set(batches):
+    class Stored(keras.utils.PyDataset):
+        def __len__(self):
+            return len(batches)
+
+        def __getitem__(self, index):
+            return batches[index], None
+
+    net, layer = batch_norm_net()
+    recalibrate_batch_norm(net, Stored(), steps=3)
+    expected = batches[:3].reshape(-1, 2).mean(0)
+    np.testing.assert_allclose(layer.moving_mean.numpy(), expected, rtol=1e-5)
+
+
 def test_frozen_layers_keep_their_statistics(batches):
     net, layer = batch_norm_net(frozen=True)
     assert recalibrate_batch_norm(net, batches) == 0
