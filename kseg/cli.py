@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import warnings
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -196,7 +197,11 @@ def portrait(
     """Blur the background of a photo as a lens would."""
     from kseg.mobile.scenarios.portrait import portrait_file
 
-    portrait_file(photo, output, strength=strength)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", UserWarning)
+        portrait_file(photo, output, strength=strength)
+    for warning in said:
+        console.print(f"[yellow]Note:[/yellow] {escape(str(warning.message))}")
     console.print(f"Wrote {output}")
 
 

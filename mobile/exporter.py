@@ -6,7 +6,6 @@ from pathlib import Path
 
 import keras
 import numpy as np
-
 from kseg.mobile import quantization
 from kseg.mobile.calibration import read_calibration
 from kseg.mobile.conversion import check_operations, concrete_function, convert

@@ -15,7 +15,6 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-
 from kseg.mobile.flatbuffer import TableReader, encode
 from kseg.mobile.graph import pack, schema, unpack
 

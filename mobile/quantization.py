@@ -3,7 +3,6 @@
 import importlib
 
 import numpy as np
-
 from kseg.mobile.graph import uint8_interface, unpack
 from kseg.mobile.parity import ExportError
 from kseg.mobile.runtime import native_log

@@ -128,11 +128,10 @@ def test_info_of_both_kinds_of_file(run_folder):
         assert "64" in kseg("info", output / name)
 
 
-def test_portrait_of_the_shipped_net(tmp_path):
+def test_portrait_without_a_person_says_so(tmp_path):
     photo = tmp_path / "photo.png"
     Image.new("RGB", (90, 120), (90, 120, 150)).save(photo)
-    with pytest.warns(UserWarning, match="person"):
-        kseg("portrait", photo, "-o", tmp_path / "out.png")
+    assert "no person found" in kseg("portrait", photo, "-o", tmp_path / "out.png")
     assert Image.open(tmp_path / "out.png").size == (90, 120)
 
 

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-
 from kseg.mobile import benchmark_latency
 
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 from keras import layers
-
 from kseg.mobile import ExportError, ParityError, conversion, export, exporter
 
 SIZE = (64, 96)

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from PIL import Image
-
 from kseg.mobile.images import PHOTOS, as_pair, read_image, resize_image, resize_map
+from PIL import Image
 
 
 @pytest.fixture

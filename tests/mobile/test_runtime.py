@@ -8,7 +8,6 @@ import threading
 import warnings
 
 import pytest
-
 from kseg.mobile.runtime import native_log
 
 

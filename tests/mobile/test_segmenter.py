@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import numpy as np
 import pytest
+from kseg.mobile import ImageSegmenter, export, segmenter
 from PIL import Image
 
 import kseg
-from kseg.mobile import ImageSegmenter, export, segmenter
 
 SIZE = (64, 96)
 CLASSES = ("background", "skin", "clothes")

@@ -1,8 +1,8 @@
 """Random changes of colour; all in a row become one matrix, rounded once.
 
 Keras' own layers for this are right, but take 3 to 30 ms each for a photo of 512x512,
-where the matrix takes half a millisecond whatever it holds. What has no counterpart
-here is reached through `kseg.data.augment.KerasLayer`.
+where the matrix takes half a millisecond whatever it holds. Those that have no
+counterpart here are reached through `kseg.data.augment.KerasLayer`.
 """
 
 import math

@@ -4,8 +4,8 @@ Keras' own layers do not serve here, as tests/data/augment/test_keras_layers.py 
 for Keras 3.15: they fill the border of a mask with the image's `fill_value`, 0 by
 default and a class; each resamples anew; masks without a channel axis are moved along
 the wrong axes without an error; `RandomCrop` interpolates the masks of small photos
-linearly; `RandomElasticTransform` moves the mask elsewhere than the image. For a photo
-of 512x512 each takes 8 to 23 ms on one core, all steps here together about 6.
+linearly; `RandomElasticTransform` moves the mask elsewhere than the image. A pair of
+512x512 takes 8 to 23 ms in each of them, and 10 ms in all that stands here together.
 """
 
 import math

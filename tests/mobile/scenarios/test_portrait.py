@@ -121,9 +121,7 @@ def test_large_blur_on_a_smaller_picture_is_the_same_blur():
     weight = ndimage.convolve(np.ones((200, 260)), kernel, mode="constant")
     for channel in range(3):
         expected = ndimage.convolve(light[..., channel], kernel, mode="constant")
-        np.testing.assert_allclose(
-            result[..., channel], expected / weight, atol=0.02
-        )
+        np.testing.assert_allclose(result[..., channel], expected / weight, atol=0.02)
 
 
 @pytest.mark.parametrize("radius", [0.5, 3.0, 7.5])
@@ -184,9 +182,7 @@ def shipped(monkeypatch, person):
 
 def test_file_keeps_size_and_colour_profile(photo, shipped, tmp_path):
     Image.fromarray(photo).save(tmp_path / "in.png", icc_profile=b"profile of a camera")
-    written = portrait_file(
-        tmp_path / "in.png", tmp_path / "out.jpg"
-    )
+    written = portrait_file(tmp_path / "in.png", tmp_path / "out.jpg")
     with Image.open(written) as picture:
         assert picture.size == (81, 60)
         assert picture.info["icc_profile"] == b"profile of a camera"
@@ -196,6 +192,4 @@ def test_file_keeps_size_and_colour_profile(photo, shipped, tmp_path):
 def test_file_of_no_picture_format_is_refused(photo, shipped, tmp_path):
     Image.fromarray(photo).save(tmp_path / "in.png")
     with pytest.raises(ValueError, match=r"`output` must end in the suffix"):
-        portrait_file(
-            tmp_path / "in.png", tmp_path / "out.xyz"
-        )
+        portrait_file(tmp_path / "in.png", tmp_path / "out.xyz")
