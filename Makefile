@@ -52,8 +52,8 @@ oracles: .venv/oracles.installed
 clean:
 	rm -rf .venv build dist *.egg-info
 
-# Trains the person net that ships; CCP is the folder of Clothing Co-Parsing. Two hours
-# on 2 cores. A run that was stopped goes on where it was.
+# Trains the person net that ships; CCP is the folder of Clothing Co-Parsing. An
+# hour and a quarter on 2 cores. A run that was stopped goes on where it was.
 person: .venv/demo.installed
 	$(BIN)/kseg train $(CCP) --labels person -o runs/person --model unet \
 	    --model-arguments '{"filters": [12, 24, 40, 64, 96], "batch_norm": true, "dropout_rate": 0.0}' \

@@ -5,12 +5,12 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
-from scipy.ndimage import label
-
 from kseg.mobile.images import read_image, resize_map
 from kseg.mobile.scenarios.lens import blur_background
 from kseg.mobile.writing import write_whole
+from PIL import Image, ImageOps
+from scipy.ndimage import label
+
 from kseg.postprocess import refine_edges
 
 # Radius of the disc at strength 1, as a share of the mean of height and width.
