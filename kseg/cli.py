@@ -25,7 +25,9 @@ console = Console()
 
 # Choices are listed here, not imported: the rooms that know them take seconds to load,
 # and a test keeps both lists equal.
-Precision = StrEnum("Precision", ["float32", "float16", "full_int8"])
+Precision = StrEnum(
+    "Precision", ["float32", "float16", "weight_int8", "dynamic_int8", "full_int8"]
+)
 Split = StrEnum("Split", ["train", "validation", "test", "all"])
 Schedule = StrEnum("Schedule", ["cosine", "poly"])
 
@@ -304,7 +306,14 @@ def main():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         app()
-    except (ValueError, TypeError, OSError, ImportError, FloatingPointError) as error:
+    except (
+        ArithmeticError,
+        ImportError,
+        OSError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
         if os.environ.get("KSEG_TRACEBACK"):
             raise
         Console(stderr=True).print("[red]Error:[/red]", end=" ")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
 from kseg.mobile.runtime import open_interpreter
 
 _WARM_UP = 5

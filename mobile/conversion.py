@@ -1,6 +1,7 @@
 """A Keras model of static shape as the content of a float .tflite."""
 
 import keras
+
 from kseg.mobile.graph import op_counts
 from kseg.mobile.parity import ExportError
 from kseg.mobile.runtime import native_log

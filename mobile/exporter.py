@@ -1,11 +1,10 @@
 """Exports a Keras model to a .tflite that has been compared with it."""
 
-import os
 import time
-from pathlib import Path
 
 import keras
 import numpy as np
+
 from kseg.mobile import quantization
 from kseg.mobile.calibration import read_calibration
 from kseg.mobile.conversion import check_operations, concrete_function, convert
@@ -17,7 +16,7 @@ from kseg.mobile.metadata import Metadata, write_metadata
 from kseg.mobile.parity import MIN_AGREEMENT, ExportError, compare
 from kseg.mobile.report import ExportReport
 from kseg.mobile.runtime import native_log
-from kseg.mobile.writing import write_whole
+from kseg.mobile.writing import checked_path, write_whole
 
 PRECISIONS = tuple(MIN_AGREEMENT)
 OUTPUTS = ("probabilities", "logits", "category_mask")
@@ -75,7 +74,7 @@ def export(
     0.0004
     """
     started = time.perf_counter()
-    path = _checked_path(path)
+    path = checked_path(path)
     _check_choices(precision, output)
     size, channels = _static_size(model, size)
     full = precision == "full_int8"
@@ -190,25 +189,6 @@ def _check_values(scores, output):
             "layer without activation. Received: scores from "
             f"{scores.min():.3g} to {scores.max():.3g}"
         )
-
-
-def _checked_path(path):
-    path = Path(path)
-    if path.suffix != ".tflite" or path.is_dir():
-        raise ValueError(
-            "`path` must be a file name that ends in .tflite. "
-            f"Received: path={str(path)!r}"
-        )
-    if not path.parent.is_dir():
-        raise FileNotFoundError(
-            f"`path` must lie in an existing folder. Received: path={str(path)!r}"
-        )
-    if not os.access(path.parent, os.W_OK):
-        raise PermissionError(
-            f"`path` must lie in a folder that you may write to. "
-            f"Received: path={str(path)!r}"
-        )
-    return path
 
 
 def _check_choices(precision, output):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+
 from kseg.mobile.images import as_pair
 
 _PROBABILITIES = {"softmax", "sigmoid"}

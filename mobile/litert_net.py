@@ -1,6 +1,7 @@
 """A `.tflite` file as a function from images to scores or class ids."""
 
 import numpy as np
+
 from kseg.mobile.runtime import open_interpreter
 
 

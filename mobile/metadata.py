@@ -15,6 +15,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+
 from kseg.mobile.flatbuffer import TableReader, encode
 from kseg.mobile.graph import pack, schema, unpack
 

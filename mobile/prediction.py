@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from kseg.mobile.graph import op_counts
-from kseg.mobile.images import read_image
-from kseg.mobile.metadata import read_metadata
-from kseg.mobile.segmenter import load
 from PIL import Image
 from rich.progress import track
 
 from kseg import plot
+from kseg.mobile.graph import op_counts
+from kseg.mobile.images import read_image
+from kseg.mobile.metadata import read_metadata
+from kseg.mobile.segmenter import load
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 

@@ -3,6 +3,7 @@
 import importlib
 
 import numpy as np
+
 from kseg.mobile.graph import uint8_interface, unpack
 from kseg.mobile.parity import ExportError
 from kseg.mobile.runtime import native_log

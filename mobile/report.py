@@ -40,7 +40,7 @@ class ExportReport:
         rows = {
             "file": f"{self.path} ({self.size_bytes / 1e6:.2f} MB)",
             "input": f"{height} x {width}, {self.precision} by the {self.converter}",
-            "output": f"{self.output}, {self.num_classes} channels",
+            "output": f"{self.output} of {self.num_classes} channel(s)",
             "operations": ", ".join(f"{n} {name}" for name, n in self.ops.items()),
             "compared on": f"{parity.images} images, {self.seconds:.1f} s in all",
         }

@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 
 import numpy as np
+
 from kseg.mobile.images import as_pair, read_image, resize_image, resize_map
 from kseg.mobile.litert_net import LiteRTNet, activate
 

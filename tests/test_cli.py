@@ -106,17 +106,18 @@ def test_predict_writes_a_mask_and_an_overlay_at_the_size_of_each_photo(
     )
     masks = sorted((tmp_path / "out").glob("*_mask.png"))
     assert len(masks) == 12
-    assert Image.open(masks[0]).size == (64, 48)
+    with Image.open(masks[0]) as mask:
+        assert mask.size == (64, 48)
     assert len(list((tmp_path / "out").glob("*_overlay.jpg"))) == 12
 
 
 @pytest.mark.parametrize("precision", ["float32", "full_int8"])
-def test_export_prints_the_parity_report(run_folder, photo_folder, tmp_path, precision):
-    output, _ = run_folder
+def test_export_prints_the_parity_report(tmp_path, precision):
+    photos = ROOT / "mobile" / "weights" / "photos"
     target = tmp_path / "net.tflite"
     printed = kseg(
-        *("export", output / "best.keras", "-o", target, "--precision", precision),
-        *("--calibration", photo_folder / "images"),
+        *("export", "person", "-o", target, "--precision", precision),
+        *("--calibration", photos),
     )
     assert precision in printed
     assert target.stat().st_size > 10_000
@@ -132,7 +133,8 @@ def test_portrait_without_a_person_says_so(tmp_path):
     photo = tmp_path / "photo.png"
     Image.new("RGB", (90, 120), (90, 120, 150)).save(photo)
     assert "no person found" in kseg("portrait", photo, "-o", tmp_path / "out.png")
-    assert Image.open(tmp_path / "out.png").size == (90, 120)
+    with Image.open(tmp_path / "out.png") as picture:
+        assert picture.size == (90, 120)
 
 
 def test_doctor_finds_the_core_packages():
@@ -144,8 +146,9 @@ def test_doctor_finds_the_core_packages():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["evaluate", "nothing.keras", "."], "nothing.keras"),
-        (["evaluate", "nobody", "."], "nobody"),
+        (["info", "nothing.keras"], "nothing.keras"),
+        (["info", "nobody"], "nobody"),
+        (["evaluate", "person", "."], "images/"),
         (["train", "no_such_folder", "-o", "run"], "no_such_folder"),
         (["info", "README.md"], "README.md"),
     ],

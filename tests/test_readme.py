@@ -18,7 +18,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 )
 def test_training_example_runs(tmp_path, monkeypatch, capsys):
     example = re.search(r"tests/test_readme.py.*?```python\n(.*?)```", README, re.S)[1]
-    assert len(example.strip().splitlines()) == 11
+    assert len(example.strip().splitlines()) == 12
     rng = np.random.default_rng(0)
     for kind in ("images", "masks"):
         (tmp_path / "my_photos" / kind).mkdir(parents=True)

@@ -141,7 +141,9 @@ class Dice(keras.losses.Loss):
     def __call__(self, y_true, y_pred, sample_weight=None):
         with keras.name_scope(self.name):
             # Keras would broadcast the weights of pixels against the (batch,) losses.
-            per_pixel = sample_weight is not None and len(ops.shape(sample_weight)) > 1
+            if sample_weight is not None:
+                sample_weight = ops.convert_to_tensor(sample_weight)
+            per_pixel = sample_weight is not None and len(sample_weight.shape) > 1
             losses = self.call(y_true, y_pred, sample_weight if per_pixel else None)
             if per_pixel:
                 sample_weight = None

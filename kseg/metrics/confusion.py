@@ -80,7 +80,6 @@ class ConfusionMatrix(keras.metrics.Metric):
         self._counts = self.add_variable(
             (2, self._size**2 + pixels.NUM_EXTRA), "zeros", "int32", name="counts"
         )
-        self._extremes = self.add_variable((2,), "zeros", "int32", name="extremes")
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         threshold = 0.0 if self.from_logits else 0.5
@@ -103,11 +102,10 @@ class ConfusionMatrix(keras.metrics.Metric):
         counts = ops.segment_sum(
             ops.ones_like(counters), counters, num_cells + pixels.NUM_EXTRA
         )
-        extremes = pixels.extremes(truth, self.ignore_class)
         extra = counts[num_cells:]
         if pixels.is_true(ops.any(extra[pixels.BAD_PREDICTION :] > 0)):
-            self._raise_for(ops.convert_to_numpy(extra), ops.convert_to_numpy(extremes))
-        self._add(ops.stack([counts, ops.zeros_like(counts)]), extremes)
+            self._raise_for(ops.convert_to_numpy(extra))
+        self._add(ops.stack([counts, ops.zeros_like(counts)]))
 
     def merge_state(self, metrics):
         """Adds the counts of other metrics to those of this one.
@@ -121,7 +119,7 @@ class ConfusionMatrix(keras.metrics.Metric):
                     f"`metrics` must have num_classes={self.num_classes}. "
                     f"Received: num_classes={metric.num_classes}"
                 )
-            self._add(metric._counts.value, metric._extremes.value)
+            self._add(metric._counts.value)
 
     def result(self):
         """Returns the matrix in float32, rounded beyond 2**24; `matrix()` is exact.
@@ -147,7 +145,7 @@ class ConfusionMatrix(keras.metrics.Metric):
         """
         totals = self._totals()
         extra = totals[self._size**2 :]
-        self._raise_for(extra, ops.convert_to_numpy(self._extremes.value))
+        self._raise_for(extra)
         if extra[pixels.NAN_SCORE]:
             raise ValueError(
                 f"`y_pred` of metric {self.name!r} must not be NaN. "
@@ -170,13 +168,10 @@ class ConfusionMatrix(keras.metrics.Metric):
             "name": self.name,
         }
 
-    def _add(self, words, extremes):
+    def _add(self, words):
         words = self._counts + words
         carry = words[0] // WORD
         self._counts.assign(ops.stack([words[0] - carry * WORD, words[1] + carry]))
-        lowest = ops.minimum(self._extremes[0], extremes[0])
-        highest = ops.maximum(self._extremes[1], extremes[1])
-        self._extremes.assign(ops.stack([lowest, highest]))
 
     def _totals(self):
         low, high = ops.convert_to_numpy(self._counts.value).astype("int64")
@@ -190,8 +185,6 @@ class ConfusionMatrix(keras.metrics.Metric):
         bad = self._counts[:, self._size**2 + pixels.NAN_SCORE :]
         return ops.where(ops.any(bad > 0), math.nan, value)
 
-    def _raise_for(self, extra, extremes):
-        pixels.raise_for_labels(
-            extra, extremes, self._size, self.ignore_class, self.name
-        )
+    def _raise_for(self, extra):
+        pixels.raise_for_labels(extra, self._size, self.ignore_class, self.name)
         pixels.raise_for_predictions(extra, self._size, self.name)

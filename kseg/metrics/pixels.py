@@ -5,11 +5,12 @@ import numpy as np
 from keras import ops
 
 # Counters behind those of the matrix: pixels of the ignored class, masked ones, NaN
-# scores, predicted ids that are no class, labels 0 to 255 that are none, labels below,
-# above, and fractions.
-IGNORED, MASKED, NAN_SCORE, BAD_PREDICTION, BAD_LABEL = 0, 1, 2, 3, 4
-BELOW, ABOVE, FRACTION = BAD_LABEL + 256, BAD_LABEL + 257, BAD_LABEL + 258
-NUM_EXTRA = FRACTION + 1
+# scores, predicted ids that are no class, fractional labels; then labels that are no
+# class: all below LOWEST, each one from LOWEST to HIGHEST, all above HIGHEST.
+IGNORED, MASKED, NAN_SCORE, BAD_PREDICTION, FRACTION, BELOW = range(6)
+LOWEST, HIGHEST = -128, 1023
+ABOVE = BELOW + HIGHEST - LOWEST + 2
+NUM_EXTRA = ABOVE + 1
 
 
 def read(y_true, y_pred, num_classes, threshold):
@@ -61,33 +62,21 @@ def counters(truth, predicted, has_nan, size, ignore_class):
     come the counters that are named at the top of this file.
     """
     extra = size**2
-    labels, is_whole = _whole_numbers(truth)
+    labels = ops.cast(truth, "int32")
     result = labels * size + predicted
     is_class = ops.logical_and(predicted >= 0, predicted < size)
     result = ops.where(is_class, result, extra + BAD_PREDICTION)
     if has_nan is not None:
         result = ops.where(has_nan, extra + NAN_SCORE, result)
-    bad = ops.where(labels > 255, ABOVE, BAD_LABEL + labels)
-    bad = ops.where(labels < 0, BELOW, bad)
+    bad = ops.clip(labels, LOWEST - 1, HIGHEST + 1) + (extra + BELOW - LOWEST + 1)
     is_class = ops.logical_and(labels >= 0, labels < size)
-    result = ops.where(is_class, result, extra + bad)
+    result = ops.where(is_class, result, bad)
     if ignore_class is not None:
         result = ops.where(ops.equal(labels, ignore_class), extra + IGNORED, result)
-    if is_whole is not None:
+    if keras.backend.is_float_dtype(truth.dtype):
+        is_whole = ops.equal(ops.cast(labels, truth.dtype), truth)
         result = ops.where(is_whole, result, extra + FRACTION)
     return result
-
-
-def extremes(truth, ignore_class):
-    """Returns int32 `[lowest label below 0, highest label above 255]`, 0 where none."""
-    labels, is_whole = _whole_numbers(truth)
-    if is_whole is not None:
-        labels = ops.where(is_whole, labels, 0)
-    if ignore_class is not None:
-        labels = ops.where(ops.equal(labels, ignore_class), 0, labels)
-    highest = ops.max(labels)
-    highest = ops.where(highest > 255, highest, 0)
-    return ops.stack([ops.minimum(ops.min(labels), 0), highest])
 
 
 def broadcast(sample_weight, like):
@@ -119,33 +108,32 @@ def is_true(condition):
         return False
 
 
-def raise_for_labels(extra, extremes, size, ignore_class, name):
+def raise_for_labels(extra, size, ignore_class, name):
     """Raises a `ValueError` that names the labels which are no class.
 
     Args:
         extra: NumPy array of the counters behind the matrix.
-        extremes: NumPy array, as `extremes()` returns it.
         size: Number of classes in the matrix.
         ignore_class: Id of the pixels that do not count, or `None`.
         name: Name of the metric.
     """
-    if not extra[BAD_LABEL:].any():
+    if not extra[FRACTION:].any():
         return
-    found = [str(value) for value in np.flatnonzero(extra[BAD_LABEL:BELOW])]
+    found = [str(LOWEST + i) for i in np.flatnonzero(extra[BELOW + 1 : ABOVE])]
     hint = ""
     if size == 2 and found == ["255"]:
         hint = " Is it a 0/255 mask? Divide it by 255."
     if extra[BELOW]:
-        found.append(f"others down to {extremes[0]}")
+        found.append(f"some below {LOWEST}")
     if extra[ABOVE]:
-        found.append(f"others up to {extremes[1]}")
+        found.append(f"some above {HIGHEST}")
     if extra[FRACTION]:
         found.append("fractions")
         hint = " Resize masks with nearest neighbour only, and leave ids unscaled."
     raise ValueError(
         f"`y_true` of metric {name!r} must hold class ids from 0 to {size - 1}, or "
         f"ignore_class={ignore_class}.{hint} Received: y_true with the values "
-        f"{', '.join(found)} in {extra[BAD_LABEL:].sum()} pixels"
+        f"{', '.join(found)} in {extra[FRACTION:].sum()} pixels"
     )
 
 
@@ -156,14 +144,6 @@ def raise_for_predictions(extra, size, name):
             f"`y_pred` of metric {name!r} must hold class ids from 0 to {size - 1}. "
             f"Received: y_pred with other ids in {extra[BAD_PREDICTION]} pixels"
         )
-
-
-def _whole_numbers(truth):
-    """Returns int32 labels, and where they equal the truth (`None`: everywhere)."""
-    labels = ops.cast(truth, "int32")
-    if not keras.backend.is_float_dtype(truth.dtype):
-        return labels, None
-    return labels, ops.equal(ops.cast(labels, truth.dtype), truth)
 
 
 def _fits(shape, expected, or_one=False):

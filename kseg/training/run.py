@@ -126,25 +126,23 @@ def train(
     averaged = ema_momentum is not None
     average = keras.callbacks.SwapEMAWeights() if averaged else None
     folder = RunFolder(output, "val_mean_iou", plot.curves, average)
-    net, done = folder.resume(config)
-    if net is None:
-        if start is None:
-            net = builder(
-                (*batches.size, 3),
-                dataset.num_classes,
-                backbone=backbone,
-                activation="sigmoid" if dataset.num_classes == 1 else "softmax",
-                **(model_arguments or {}),
-            )
-        else:
-            net = _started(start, dataset)
-        steps = epochs * len(batches)
-        rate = SCHEDULES[schedule](
-            learning_rate,
-            steps,
-            min(int(warmup_epochs * len(batches)), steps // 10),
+    saved, done = folder.resume(config)
+    if start is None:
+        net = builder(
+            (*batches.size, 3),
+            dataset.num_classes,
+            backbone=backbone,
+            activation="sigmoid" if dataset.num_classes == 1 else "softmax",
+            **(model_arguments or {}),
         )
-        _compile(net, dataset, rate, weight_decay, dice_weight, ema_momentum)
+    else:
+        net = _started(start, dataset)
+    steps = epochs * len(batches)
+    warmup_steps = min(int(warmup_epochs * len(batches)), steps // 10)
+    rate = SCHEDULES[schedule](learning_rate, steps, warmup_steps)
+    _compile(net, dataset, rate, weight_decay, dice_weight, ema_momentum)
+    if saved is not None:
+        _copy_state(saved, net)
     batches.epoch = done
     started = time.perf_counter()
     net.fit(
@@ -225,6 +223,21 @@ def _compile(net, dataset, rate, weight_decay, dice_weight, ema_momentum):
         dataset.num_classes, ignore_class=dataset.ignore_class
     )
     net.compile(optimizer, loss, metrics=[metric])
+
+
+def _copy_state(source, target):
+    """Gives `target` the weights, random states and optimizer state of `source`.
+
+    A net that is built as it was at the start sums its gradients in the same order,
+    bit for bit; one that is loaded from a file need not.
+    """
+    target.optimizer.build(target.trainable_variables)
+    state = [
+        [v for layer in net.layers for v in layer.variables] + net.optimizer.variables
+        for net in (source, target)
+    ]
+    for old, new in zip(*state, strict=True):
+        new.assign(old)
 
 
 def _draw_validation(net, dataset, path, count=12):

@@ -42,7 +42,7 @@ class RunFolder(keras.callbacks.Callback):
         self.rows = []
 
     def resume(self, config):
-        """Returns (model, finished epochs) of an interrupted run, or (None, 0).
+        """Returns (saved model, finished epochs) of an interrupted run, or (None, 0).
 
         Raises:
             ValueError: If the folder holds a run with other arguments.
@@ -83,7 +83,10 @@ class RunFolder(keras.callbacks.Callback):
             return []
         with path.open(newline="", encoding="utf-8") as file:
             return [
-                {name: float(value) for name, value in row.items()}
+                {
+                    "epoch": int(row.pop("epoch")),
+                    **{k: float(v) for k, v in row.items()},
+                }
                 for row in csv.DictReader(file)
             ]
 

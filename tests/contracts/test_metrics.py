@@ -212,6 +212,10 @@ ignores_casting_nan = np.errstate(invalid="ignore")
     [
         ([0, 1, 7, 38], r"\. Received: .*values 7, 38 in 70 pixels"),
         (
+            [-129, -128, 1023, 1024],
+            "-128, 1023, some below -128, some above 1023 in 140",
+        ),
+        (
             [0, -1, -3, 1000],
             "values others down to -3, others up to 1000 in 105 pixels",
         ),
@@ -244,12 +248,12 @@ def test_bad_labels_in_a_compiled_step_give_nan_and_check_raises(
 ):
     masks, y_pred = random_batch(num_classes=num_classes)
     metric = metric_class(num_classes, **arguments)
-    bad = np.resize(np.array([0, 7, 38, -3, 1000, 0.5, np.nan]), masks.shape)
+    bad = np.resize(np.array([0, 7, 38, -300, 2000, 0.5, np.nan]), masks.shape)
     update_compiled(metric, bad.astype("float32"), y_pred)
     update_compiled(metric, masks.astype("float32"), y_pred)
     for value in values(metric).values():
         assert np.all(np.isnan(value))
-    message = "7, 38, others down to -3, others up to 1000, fractions in 120 pixels"
+    message = "7, 38, some below -128, some above 1023, fractions in 120 pixels"
     merged = metric_class(num_classes, **arguments)
     merged.merge_state([metric])
     for one in (metric, merged):

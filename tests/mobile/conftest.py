@@ -108,3 +108,16 @@ def exported(net, crops, tmp_path_factory):
         return reports[precision, output]
 
     return get
+
+
+@pytest.fixture
+def quick(tmp_path, crops):
+    """Returns a function that exports to a fresh path, compared on four crops."""
+
+    from kseg.mobile import export
+
+    def run(model, **kwargs):
+        kwargs = {"calibration": crops[0][:4], "verbose": False, **kwargs}
+        return export(model, tmp_path / "net.tflite", **kwargs)
+
+    return run

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from kseg.mobile import benchmark_latency
 
 

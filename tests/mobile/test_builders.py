@@ -4,9 +4,9 @@ import inspect
 
 import keras
 import pytest
-from kseg.mobile import export
 
 import kseg
+from kseg.mobile import export
 
 SIZE = (64, 96)
 # Narrow nets: the operations are those of the full size. Every builder has a row, and

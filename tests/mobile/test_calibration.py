@@ -4,9 +4,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from kseg.mobile.calibration import read_calibration
 from kseg.mobile.images import PHOTOS
-from PIL import Image
 
 SIZE = (16, 24)
 

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from kseg.mobile.images import PHOTOS, as_pair, read_image, resize_image, resize_map
 from PIL import Image
+
+from kseg.mobile.images import PHOTOS, as_pair, read_image, resize_image, resize_map
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
+
 from kseg.mobile import Metadata, read_metadata
 from kseg.mobile.metadata import write_metadata
 

@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from kseg.mobile.parity import ExportError, ParityError, compare
 from sklearn.metrics import jaccard_score
+
+from kseg.mobile.parity import ExportError, ParityError, compare
 
 # Four pixels of two classes; margins 0.8, 0.02, 0.2 and 0.04 around the 0.05.
 REFERENCE = np.array([[[0.9, 0.1], [0.51, 0.49]], [[0.4, 0.6], [0.48, 0.52]]])

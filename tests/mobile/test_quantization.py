@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
+
 from kseg.mobile import export, quantization
 from kseg.mobile.conversion import ExportError, concrete_function, convert
 from kseg.mobile.graph import op_counts, uint8_interface

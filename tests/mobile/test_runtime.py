@@ -8,6 +8,7 @@ import threading
 import warnings
 
 import pytest
+
 from kseg.mobile.runtime import native_log
 
 

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import numpy as np
 import pytest
-from kseg.mobile import ImageSegmenter, export, segmenter
 from PIL import Image
 
 import kseg
+from kseg.mobile import ImageSegmenter, export, segmenter
 
 SIZE = (64, 96)
 CLASSES = ("background", "skin", "clothes")
@@ -231,6 +231,8 @@ def test_load_names_what_ships_when_it_knows_no_such_net(tmp_path, monkeypatch):
 
 
 def test_the_table_of_contents_is_lazy_and_complete():
+    for name in kseg.mobile.__all__:
+        assert callable(getattr(kseg.mobile, name))
     assert set(kseg.mobile.__all__) <= set(dir(kseg.mobile))
     with pytest.raises(AttributeError, match="no attribute 'exprot'"):
         kseg.mobile.exprot  # noqa: B018

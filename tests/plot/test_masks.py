@@ -49,14 +49,13 @@ def test_contour_is_drawn_inside_the_region_and_not_at_the_border(width):
     mask[:8, 4:13] = 1
     inside = np.zeros_like(mask)  # mask eroded by width, the border not counting
     inside[: 8 - width, 4 + width : 13 - width] = 1
-    painted = np.asarray(overlay(photo(12, 16), mask, COLORS, alpha=0, contour=width))
     rim = (mask == 1) & (inside == 0)
-    # alpha=0 paints nothing, so that contours of unpainted classes stay away too.
-    assert (painted == 100).all()
-    painted = np.asarray(overlay(photo(12, 16), mask, COLORS, alpha=0.5, contour=width))
-    assert (painted[rim] == COLORS[1]).all()
-    assert (painted[inside == 1] == [150, 50, 50]).all()
-    assert (painted[mask == 0] == 100).all()
+    for alpha, mixed in ((0.5, [150, 50, 50]), (0, [100, 100, 100])):
+        painted = overlay(photo(12, 16), mask, COLORS, alpha, contour=width)
+        painted = np.asarray(painted)
+        assert (painted[rim] == COLORS[1]).all()
+        assert (painted[inside == 1] == mixed).all()
+        assert (painted[mask == 0] == 100).all()
 
 
 def test_contour_wider_than_the_picture_fills_it():

@@ -78,20 +78,23 @@ def open_dataset(
 
 
 def _split_folders(root):
-    """The image and the mask folder of each split, empty if there is no training."""
+    """Each split's image and mask folder below root; empty if there is no training."""
     found = {}
     for split, names in _SPLIT_FOLDERS.items():
         for name in names:
-            for two in (
-                (root / "images" / name, root / "masks" / name),
-                (root / name / "images", root / name / "masks"),
+            for images, masks in (
+                (Path("images", name), Path("masks", name)),
+                (Path(name, "images"), Path(name, "masks")),
             ):
                 # Test images often come without masks; others must have them.
-                if two[0].is_dir() and (two[1].is_dir() or split != "test"):
-                    found.setdefault(split, two)
-    plain = root / "images", root / "masks"
+                if (root / images).is_dir() and (
+                    (root / masks).is_dir() or split != "test"
+                ):
+                    found.setdefault(split, (images, masks))
     if "train" not in found:
-        return {"train": plain} if all(folder.is_dir() for folder in plain) else {}
+        plain = Path("images"), Path("masks")
+        there = all((root / folder).is_dir() for folder in plain)
+        return {"train": plain} if there else {}
     return found
 
 

@@ -52,6 +52,11 @@ def test_small_sets_hold_out_one_sample(make_folder, count):
     assert len(open_dataset(root)) == count - 1
 
 
+def test_relative_path(twenty, monkeypatch):
+    monkeypatch.chdir(twenty.parent)
+    assert open_dataset(twenty.name).ids == open_dataset(twenty).ids
+
+
 def test_one_sample_cannot_be_split(make_folder):
     with pytest.raises(ValueError, match="at least 2 samples.*Received: <ImageFolder"):
         open_dataset(make_folder({"a": [[0, 1]]}))
