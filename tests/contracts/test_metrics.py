@@ -216,8 +216,8 @@ ignores_casting_nan = np.errstate(invalid="ignore")
             "-128, 1023, some below -128, some above 1023 in 140",
         ),
         (
-            [0, -1, -3, 1000],
-            "values others down to -3, others up to 1000 in 105 pixels",
+            [0, -1, -300, 2000],
+            "values -1, some below -128, some above 1023 in 105 pixels",
         ),
         ([0.0, 0.5, 1.0, 255.5], "nearest neighbour.*values fractions in 70 pixels"),
         ([0.0, np.nan], "Received: .*values fractions in 70 pixels"),
