@@ -3,7 +3,9 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 REPOSITORY = Path(__file__).parents[1]
 DATA = Path(os.environ.get("KSEG_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
@@ -20,3 +22,21 @@ def data_dir():
         return folder
 
     return find
+
+
+@pytest.fixture(scope="session")
+def squares_folder(tmp_path_factory):
+    """Twelve photos of a bright square on a dark ground, with 0/255 masks."""
+    folder = tmp_path_factory.mktemp("squares")
+    rng = np.random.default_rng(3)
+    for kind in ("images", "masks"):
+        (folder / kind).mkdir()
+    for index in range(12):
+        image = rng.integers(0, 90, (48, 64, 3), "uint8")
+        mask = np.zeros((48, 64), "uint8")
+        y, x = rng.integers(0, 20, 2)
+        image[y : y + 24, x : x + 30] += 150
+        mask[y : y + 24, x : x + 30] = 255
+        Image.fromarray(image).save(folder / "images" / f"{index:02d}.png")
+        Image.fromarray(mask).save(folder / "masks" / f"{index:02d}.png")
+    return folder

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -25,30 +24,12 @@ def kseg(*arguments):
 
 
 @pytest.fixture(scope="session")
-def photo_folder(tmp_path_factory):
-    """Twelve photos of a bright square on a dark ground, with 0/255 masks."""
-    folder = tmp_path_factory.mktemp("photos")
-    rng = np.random.default_rng(3)
-    for kind in ("images", "masks"):
-        (folder / kind).mkdir()
-    for index in range(12):
-        image = rng.integers(0, 90, (48, 64, 3), "uint8")
-        mask = np.zeros((48, 64), "uint8")
-        y, x = rng.integers(0, 20, 2)
-        image[y : y + 24, x : x + 30] += 150
-        mask[y : y + 24, x : x + 30] = 255
-        Image.fromarray(image).save(folder / "images" / f"{index:02d}.png")
-        Image.fromarray(mask).save(folder / "masks" / f"{index:02d}.png")
-    return folder
-
-
-@pytest.fixture(scope="session")
-def run_folder(photo_folder, tmp_path_factory):
+def run_folder(squares_folder, tmp_path_factory):
     """The run folder of `kseg train` on the twelve photos."""
     output = tmp_path_factory.mktemp("runs") / "squares"
     printed = kseg(
         "train",
-        photo_folder,
+        squares_folder,
         "-o",
         output,
         *("--size", 64, "--epochs", 3, "--batch-size", 4),
@@ -86,21 +67,21 @@ def test_train_says_what_it_inferred_and_leaves_a_whole_folder(run_folder):
     assert len((output / "metrics.csv").read_text().splitlines()) == 4
 
 
-def test_evaluate_prints_the_figures_of_the_summary(run_folder, photo_folder):
+def test_evaluate_prints_the_figures_of_the_summary(run_folder, squares_folder):
     output, _ = run_folder
     summary = json.loads((output / "summary.json").read_text())
-    printed = kseg("evaluate", output / "best.keras", photo_folder)
+    printed = kseg("evaluate", output / "best.keras", squares_folder)
     assert f"{summary['validation']['mean_iou']:.3f}" in printed
 
 
 def test_predict_writes_a_mask_and_an_overlay_at_the_size_of_each_photo(
-    run_folder, photo_folder, tmp_path
+    run_folder, squares_folder, tmp_path
 ):
     output, _ = run_folder
     kseg(
         "predict",
         output / "model.tflite",
-        photo_folder / "images",
+        squares_folder / "images",
         "-o",
         tmp_path / "out",
     )
@@ -166,17 +147,28 @@ def test_wrong_input_is_one_message_and_no_stack(arguments, message, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_model_arguments_must_be_a_json_object(photo_folder, tmp_path):
+def test_model_arguments_must_be_a_json_object(squares_folder, tmp_path):
     with pytest.raises(ValueError, match=r"`--model-arguments` must be a JSON object"):
         kseg(
-            *("train", photo_folder, "-o", tmp_path / "run"),
+            *("train", squares_folder, "-o", tmp_path / "run"),
             *("--model-arguments", "width=2"),
         )
+
+
+def test_size_is_one_number_or_height_x_width():
+    assert cli.shell.parse_size("256") == 256
+    assert cli.shell.parse_size("240x320") == (240, 320)
+
+
+@pytest.mark.parametrize("text", ["", "0", "-3", "1x2x3", "240x", "big", "2.5"])
+def test_other_sizes_are_refused(text):
+    with pytest.raises(ValueError, match=r"`--size` must be .* Received: "):
+        cli.shell.parse_size(text)
 
 
 def test_choices_of_the_options_are_those_of_the_functions():
     from kseg import mobile
     from kseg.training.run import SCHEDULES
 
-    assert {str(s) for s in cli.Schedule} == set(SCHEDULES)
-    assert {str(p) for p in cli.Precision} == set(mobile.exporter.PRECISIONS)
+    assert {str(s) for s in cli.shell.Schedule} == set(SCHEDULES)
+    assert {str(p) for p in cli.shell.Precision} == set(mobile.exporter.PRECISIONS)

@@ -5,7 +5,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 from scipy.ndimage import label
 
 from kseg.mobile.images import read_image, resize_map
@@ -94,8 +94,9 @@ def portrait_file(photo, output, *, strength: float = 0.5):
     if file_format == "JPEG" and result.mode == "RGBA":
         result = result.convert("RGB")
     content = io.BytesIO()
-    profile = result.info.get("icc_profile")
-    result.save(content, file_format, quality=95, icc_profile=profile)
+    kept = {key: result.info.get(key) for key in ("icc_profile", "exif")}
+    kept = {key: value for key, value in kept.items() if value}
+    result.save(content, file_format, quality=95, **kept)
     write_whole(output, content.getvalue())
 
 
@@ -143,7 +144,7 @@ def _keep_subjects(confidence, threshold):
 
 
 def _like(image, photo):
-    """`photo` as a PIL image with the mode, opacity and profile of `image`."""
+    """`photo` as a PIL image with the mode, opacity, profile and EXIF of `image`."""
     result = Image.fromarray(photo)
     if isinstance(image, np.ndarray):
         if image.ndim == 2 or image.shape[2] == 1:
@@ -159,6 +160,11 @@ def _like(image, photo):
         result.putalpha(opacity)
     if source.mode != "CMYK" and "icc_profile" in source.info:
         result.info["icc_profile"] = source.info["icc_profile"]
+    exif = source.getexif()
+    if exif:
+        # The pixels stand upright now; date, camera and place stay.
+        exif.pop(ExifTags.Base.Orientation, None)
+        result.info["exif"] = exif.tobytes()
     if source is not image:
         source.close()
     return result

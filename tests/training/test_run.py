@@ -11,7 +11,6 @@ import time
 import keras
 import numpy as np
 import pytest
-from PIL import Image
 
 from kseg import data, training
 from kseg.training.run_folder import write
@@ -29,25 +28,7 @@ kseg.training.train(
 """
 
 
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    """Twelve small photos of a bright square, with masks 0/1."""
-    folder = tmp_path_factory.mktemp("photos")
-    rng = np.random.default_rng(3)
-    for kind in ("images", "masks"):
-        (folder / kind).mkdir()
-    for index in range(12):
-        image = rng.integers(0, 90, (40, 48, 3), "uint8")
-        mask = np.zeros((40, 48), "uint8")
-        y, x = rng.integers(0, 20, 2)
-        image[y : y + 20, x : x + 24] += 150
-        mask[y : y + 20, x : x + 24] = 1
-        Image.fromarray(image).save(folder / "images" / f"{index:02d}.png")
-        Image.fromarray(mask).save(folder / "masks" / f"{index:02d}.png")
-    return folder
-
-
-def start(photos, output):
+def start(squares_folder, output):
     environment = {
         **os.environ,
         "KERAS_BACKEND": "tensorflow",
@@ -55,7 +36,7 @@ def start(photos, output):
     }
     with output.with_suffix(".log").open("a") as log:
         return subprocess.Popen(
-            [sys.executable, "-c", TRAIN, str(photos), str(output)],
+            [sys.executable, "-c", TRAIN, str(squares_folder), str(output)],
             env=environment,
             stderr=log,
         )
@@ -69,9 +50,9 @@ def rows(output):
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="op determinism is TensorFlow's"
 )
-def test_killed_run_continues_to_the_same_weights(photos, tmp_path):
-    whole = start(photos, tmp_path / "whole")
-    killed = start(photos, tmp_path / "killed")
+def test_killed_run_continues_to_the_same_weights(squares_folder, tmp_path):
+    whole = start(squares_folder, tmp_path / "whole")
+    killed = start(squares_folder, tmp_path / "killed")
     while not (tmp_path / "killed" / "last.keras").exists():
         assert killed.poll() is None, (tmp_path / "killed.log").read_text()
         time.sleep(0.01)
@@ -79,7 +60,7 @@ def test_killed_run_continues_to_the_same_weights(photos, tmp_path):
     killed.wait()
     before = len(rows(tmp_path / "killed"))
     assert before < 4, "the run ended before it was killed"
-    again = start(photos, tmp_path / "killed")
+    again = start(squares_folder, tmp_path / "killed")
     assert again.wait() == 0, (tmp_path / "killed.log").read_text()
     assert whole.wait() == 0, (tmp_path / "whole.log").read_text()
 
@@ -95,10 +76,12 @@ def test_killed_run_continues_to_the_same_weights(photos, tmp_path):
     )
 
 
-def test_other_arguments_in_the_same_folder_are_refused_by_name(photos, tmp_path):
+def test_other_arguments_in_the_same_folder_are_refused_by_name(
+    squares_folder, tmp_path
+):
     (tmp_path / "config.json").write_text(json.dumps({"epochs": 2, "seed": 1}))
     with pytest.raises(ValueError, match=r"seed \(1 then, 0 now\)"):
-        training.train(photos, tmp_path, size=32)
+        training.train(squares_folder, tmp_path, size=32)
 
 
 @pytest.mark.parametrize(
@@ -110,37 +93,39 @@ def test_other_arguments_in_the_same_folder_are_refused_by_name(photos, tmp_path
     ],
 )
 def test_bad_arguments_are_named_before_anything_is_written(
-    photos, tmp_path, arguments, message
+    squares_folder, tmp_path, arguments, message
 ):
     with pytest.raises(ValueError, match=message):
-        training.train(photos, tmp_path / "run", size=32, **arguments)
+        training.train(squares_folder, tmp_path / "run", size=32, **arguments)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_data_set_without_validation_is_an_error(photos, tmp_path):
-    dataset = data.datasets.ImageFolder(photos)
+def test_a_data_set_without_validation_is_an_error(squares_folder, tmp_path):
+    dataset = data.datasets.ImageFolder(squares_folder)
     with pytest.raises(ValueError, match="`validation` must be a data set"):
         training.train(dataset, tmp_path, size=32)
 
 
-def test_a_net_of_other_classes_cannot_be_the_start(photos, tmp_path):
+def test_a_net_of_other_classes_cannot_be_the_start(squares_folder, tmp_path):
     inputs = keras.Input((32, 32, 3))
     net = keras.Model(inputs, keras.layers.Conv2D(5, 1)(inputs))
     with pytest.raises(ValueError, match="`start` must be a net with 1 output"):
-        training.train(photos, tmp_path, size=32, start=net)
+        training.train(squares_folder, tmp_path, size=32, start=net)
 
 
-def test_averaged_weights_are_those_validated_and_kept(photos, tmp_path):
+def test_averaged_weights_are_those_validated_and_kept(squares_folder, tmp_path):
     """Momentum 0 averages nothing: the average is the weights, whatever is swapped."""
     common = {"size": 32, "epochs": 2, "batch_size": 4, "verbose": 0}
     narrow = {"model_arguments": {"width_multiplier": 0.35}}
-    plain = training.train(photos, tmp_path / "plain", **common, **narrow)
+    plain = training.train(squares_folder, tmp_path / "plain", **common, **narrow)
     same = training.train(
-        photos, tmp_path / "same", ema_momentum=0.0, **common, **narrow
+        squares_folder, tmp_path / "same", ema_momentum=0.0, **common, **narrow
     )
     assert same["validation"] == pytest.approx(plain["validation"], abs=1e-3)
     # With momentum 1 the average is the first step's weights for ever.
-    training.train(photos, tmp_path / "first", ema_momentum=0.999, **common, **narrow)
+    training.train(
+        squares_folder, tmp_path / "first", ema_momentum=0.999, **common, **narrow
+    )
     kept = keras.saving.load_model(tmp_path / "first" / "best.keras", compile=False)
     last = keras.saving.load_model(tmp_path / "first" / "last.keras", compile=False)
     assert not np.allclose(

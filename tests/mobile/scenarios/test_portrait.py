@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import ExifTags, Image, ImageCms
 from scipy import ndimage
 
 from kseg.mobile.scenarios.portrait import portrait, portrait_file
@@ -247,6 +247,24 @@ def test_shipped_net_is_taken_by_default(shipped):
     expected = np.asarray(portrait(photo, Segmenter(mask)))
     assert (np.asarray(portrait(photo)) == expected).all()
     assert shipped == ["person_float16"]
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_date_of_the_photo_stays_and_its_orientation_is_spent(
+    suffix, shipped, tmp_path
+):
+    photo, _ = scene()
+    source, output = tmp_path / "photo.jpg", tmp_path / f"out{suffix}"
+    image = Image.fromarray(photo)
+    exif = image.getexif()
+    exif[ExifTags.Base.Orientation] = 6
+    exif[ExifTags.Base.DateTime] = "2026:05:04 03:02:01"
+    image.save(source, exif=exif)
+    portrait_file(source, output, strength=0.0)
+    with Image.open(output) as written:
+        assert written.size == image.size[::-1]
+        assert written.getexif()[ExifTags.Base.DateTime] == "2026:05:04 03:02:01"
+        assert ExifTags.Base.Orientation not in written.getexif()
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".JPEG", ".webp", ".tif"])
