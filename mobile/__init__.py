@@ -11,6 +11,7 @@ _HOMES = {
     "report": ("ExportReport",),
     "parity": ("ExportError", "ParityError"),
     "segmenter": ("ImageSegmenter", "SegmentationResult", "load", "read_image"),
+    "linter": ("lint", "LintReport"),
     "metadata": ("Metadata", "read_metadata"),
     "benchmarking": ("benchmark_latency", "LatencyReport"),
     "scenarios.portrait": ("portrait",),

@@ -110,6 +110,46 @@ def test_info_of_both_kinds_of_file(run_folder):
         assert "64" in kseg("info", output / name)
 
 
+def test_lint_prints_the_verdict_of_both_gpus():
+    net = ROOT / "mobile" / "weights" / "person_float16.tflite"
+    printed = kseg("lint", net)
+    assert "delegate  takes all of it" in printed
+    operations = json.loads(kseg("lint", net, "--json"))["operations"]
+    assert f"{len(operations)} operations" in printed
+
+
+def test_lint_fails_where_a_gpu_refuses(tmp_path):
+    net = tmp_path / "mask.tflite"
+    kseg(
+        "export",
+        "person",
+        "-o",
+        net,
+        "--output-kind",
+        "category_mask",
+        "--precision",
+        "float32",
+    )
+    done = [
+        subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                "from kseg.cli import main; main()",
+                "lint",
+                net,
+                *more,
+            ],
+            capture_output=True,
+            text=True,
+        )
+        for more in ([], ["--profile", "delegate"], ["--profile", "litert"])
+    ]
+    # One class is a comparison, not an ARG_MAX: its cast to int32 is from bool.
+    assert [d.returncode for d in done] == [1, 1, 1]
+    assert "CAST" in done[0].stdout
+
+
 def test_portrait_without_a_person_says_so(tmp_path):
     photo = tmp_path / "photo.png"
     Image.new("RGB", (90, 120), (90, 120, 150)).save(photo)
@@ -172,3 +212,4 @@ def test_choices_of_the_options_are_those_of_the_functions():
 
     assert {str(s) for s in cli.shell.Schedule} == set(SCHEDULES)
     assert {str(p) for p in cli.shell.Precision} == set(mobile.exporter.PRECISIONS)
+    assert {str(p) for p in cli.shell.Profile} == set(mobile.delegate_rules.PROFILES)

@@ -1,5 +1,6 @@
-"""Commands from a trained net to a phone: export, info, portrait, demo."""
+"""Commands from a trained net to a phone: export, lint, info, portrait, demo."""
 
+import json
 import warnings
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +9,14 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from kseg.cli.shell import Model, Precision, app, console, load_keras_quietly
+from kseg.cli.shell import (
+    Model,
+    Precision,
+    Profile,
+    app,
+    console,
+    load_keras_quietly,
+)
 
 
 @app.command()
@@ -49,6 +57,26 @@ def export(
         output=output_kind,
         labels=labels.split(",") if labels else None,
     )
+
+
+@app.command()
+def lint(
+    model: Annotated[Path, typer.Argument(help="A .tflite file, whoever made it.")],
+    profile: Annotated[
+        Profile | None, typer.Option(help="Judge by this GPU only; default both.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+):
+    """Say what a phone's GPU takes of a .tflite; exit code 1 if not all of it."""
+    from kseg.mobile.linter import lint as lint_file
+
+    report = lint_file(model)
+    if as_json:
+        print(json.dumps(report.to_dict(), indent=1))
+    else:
+        print(report)
+    if not report.clean(None if profile is None else str(profile)):
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -25,6 +25,7 @@ Precision = StrEnum(
     "Precision", ["float32", "float16", "weight_int8", "dynamic_int8", "full_int8"]
 )
 Split = StrEnum("Split", ["train", "validation", "test", "all"])
+Profile = StrEnum("Profile", ["delegate", "litert"])
 Schedule = StrEnum("Schedule", ["cosine", "poly"])
 
 Model = Annotated[

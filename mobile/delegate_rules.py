@@ -1,0 +1,234 @@
+"""Which operations of a .tflite a phone's GPU takes, and why not.
+
+Two profiles, because the written rules and the newer runtime disagree:
+
+- `"delegate"`: the rules of LiteRT's GPU delegate, as its source has them
+  (tflite/tools/versioning/gpu_compatibility.cc). The official analyzer does not apply
+  them: it calls every graph compatible.
+- `"litert"`: what the LiteRT 2.3 GPU accelerator ran and refused when it was tried. An
+  operation that was not tried is judged as by the delegate.
+"""
+
+import re
+
+from kseg.mobile.operations import Operation
+
+PROFILES = ("delegate", "litert")
+
+
+def refusal(operation: Operation, profile: str) -> str:
+    """Says why the GPU refuses an operation.
+
+    Args:
+        operation: The operation.
+        profile: `"delegate"` or `"litert"`.
+
+    Returns:
+        The reason, or `""` if the operation is taken.
+    """
+    if profile == "litert":
+        reason = _measured_refusal(operation)
+        if reason or _measured_to_run(operation):
+            return reason
+    check = _RULES.get(operation.name)
+    if check is None:
+        return "the GPU has no such operation"
+    return check(operation)
+
+
+def _measured_refusal(op):
+    tensors = (*op.inputs, *op.outputs)
+    if any(-1 in tensor.shape for tensor in tensors):
+        return "a shape is not known before the run"
+    if any(tensor.dtype == "INT16" for tensor in tensors):
+        return "int16 activations"
+    if op.name in ("GATHER", "SPLIT", "SPLIT_V"):
+        return "the accelerator refused it when tried"
+    five = any(len(tensor.shape) > 4 for tensor in (*op.inputs[:1], *op.outputs))
+    if five and op.name in ("RESHAPE", "TILE", "TRANSPOSE"):
+        return "more than four dimensions"
+    return ""
+
+
+def _measured_to_run(op):
+    types = [tensor.dtype for tensor in (*op.inputs[:1], *op.outputs[:1])]
+    return op.name == "ARG_MAX" or (op.name == "CAST" and types == ["FLOAT32", "UINT8"])
+
+
+def _any(op):
+    return ""
+
+
+def _ends(variable, outputs=1):
+    """A rule on the numbers of inputs that are not constants, and of outputs."""
+
+    def check(op):
+        if op.variable_inputs != variable or len(op.outputs) != outputs:
+            return (
+                f"{op.variable_inputs} inputs that are no constants and "
+                f"{len(op.outputs)} outputs in place of {variable} and {outputs}"
+            )
+        return ""
+
+    return check
+
+
+def _elementwise(op):
+    constants = len(op.inputs) - op.variable_inputs
+    if (op.variable_inputs, constants) in ((2, 0), (1, 1)):
+        return ""
+    return f"{op.variable_inputs} inputs and {constants} constants"
+
+
+def _convolution(op):
+    return "more than two inputs that are no constants" * (op.variable_inputs > 2)
+
+
+def _depthwise(op):
+    reason = _convolution(op)
+    if reason:
+        return reason
+    (image, kernel), output = op.inputs[:2], op.outputs[0]
+    if {len(t.shape) for t in (image, kernel, output)} != {4}:
+        return "a tensor that has not four dimensions"
+    multiplier = op.option("depthMultiplier", 1)
+    if output.shape[3] != image.shape[3] * multiplier:
+        return f"depth multiplier {multiplier} that does not fit the channels"
+    if multiplier != 1 and image.shape[3] != 1:
+        return f"depth multiplier {multiplier} on {image.shape[3]} channels"
+    return ""
+
+
+def _two_operands(op):
+    if len(op.inputs) != 2:
+        return f"{len(op.inputs)} inputs"
+    short, long = sorted((t.shape for t in op.inputs), key=len)
+    if len(short) <= 1 or len(short) == len(long) or len(long) != 4:
+        differ = 1 < len(short) < len(long)
+        return f"shapes {short} and {long}, of different rank" if differ else ""
+    fits = (
+        (len(short) == 3 and long[0] == 1)
+        or (len(short) == 2 and long[0] == 1 and short == (1, 1))
+        or (len(short) == 2 and (long[0], long[3]) == short)
+    )
+    return "" if fits else f"shapes {short} and {long}, of different rank"
+
+
+def _reduction(op):
+    if op.variable_inputs != 1 or len(op.inputs) != 2:
+        return "axes that are not constant"
+    return "" if op.inputs[1].dtype == "INT32" else f"axes of {op.inputs[1].dtype}"
+
+
+def _padding(op):
+    if op.name == "MIRROR_PAD" and op.option("mode") != 0:
+        return "symmetric padding"
+    if op.variable_inputs != 1 or len(op.inputs) < 2:
+        return "paddings that are not constant"
+    shape = op.inputs[1].shape
+    return "" if shape in ((3, 2), (4, 2)) else f"paddings of shape {shape}"
+
+
+def _slice(op):
+    rank = len(op.inputs[0].shape)
+    if op.name == "STRIDED_SLICE":
+        for mask in ("ellipsisMask", "newAxisMask", "shrinkAxisMask"):
+            if op.option(mask):
+                words = re.sub("(?=[A-Z])", " ", mask).lower()
+                return f"an {words}" if words[0] == "e" else f"a {words}"
+    return "" if rank in (3, 4) else f"a tensor of {rank} dimensions"
+
+
+def _softmax(op):
+    beta = op.option("beta", 1.0)
+    return "" if beta == 1 else f"beta {beta:g}"
+
+
+def _resize(op):
+    if op.option("alignCorners", False) and op.option("halfPixelCenters", False):
+        return "both align_corners and half_pixel_centers"
+    return _ends(1)(op)
+
+
+def _gather(op):
+    indices = op.inputs[1]
+    if len(indices.shape) != 1 or indices.dtype != "INT32":
+        return f"indices {indices.dtype} of {len(indices.shape)} dimensions"
+    return ""
+
+
+def _cast(op):
+    types = {op.inputs[0].dtype, op.outputs[0].dtype}
+    if types <= {"FLOAT32", "INT32"} or (
+        "BOOL" in types and types & {"FLOAT16", "FLOAT32"}
+    ):
+        return ""
+    return f"from {op.inputs[0].dtype} to {op.outputs[0].dtype}"
+
+
+def _dequantize(op):
+    return "int16 values" if op.inputs[0].dtype == "INT16" else ""
+
+
+def _select(op):
+    if op.inputs[0].dtype not in ("BOOL", "FLOAT16", "FLOAT32"):
+        return f"a condition of {op.inputs[0].dtype}"
+    output = op.outputs[0].shape
+    for tensor in op.inputs[1:]:
+        if tensor.shape not in ((), (1,), output):
+            return f"a choice of shape {tensor.shape} for {output}"
+    return ""
+
+
+def _fully_connected(op):
+    if op.variable_inputs > 2:
+        return "more than two inputs that are no constants"
+    same_rank = len(op.inputs[0].shape) == len(op.outputs[0].shape)
+    return "" if same_rank or not op.option("keepNumDims", False) else "keep_num_dims"
+
+
+def _block(op):
+    return "" if op.option("blockSize") > 1 else f"block size {op.option('blockSize')}"
+
+
+def _two_terms(op):
+    return "" if len(op.inputs) == 2 else f"{len(op.inputs)} inputs"
+
+
+# Every operation that the delegate takes, under the rule that it must meet.
+_NAMES = {
+    _any: """CONCATENATION PACK PRELU RELU RELU6 LEAKY_RELU RELU_N1_TO_1 QUANTIZE
+        BATCH_MATMUL DENSIFY EMBEDDING_LOOKUP SPLIT SPLIT_V LSTM CUMSUM ONE_HOT
+        DYNAMIC_UPDATE_SLICE""",
+    _ends(1): """ABS CEIL COS ELU EXP FLOOR GELU HARD_SWISH LOG LOGICAL_NOT LOGISTIC NEG
+        RESHAPE ROUND RSQRT SIGN SIN SQRT SQUARE TANH TILE TRANSPOSE AVERAGE_POOL_2D
+        MAX_POOL_2D""",
+    _ends(1, outputs=2): "TOPK_V2",
+    _elementwise: """ATAN2 DIV EQUAL FLOOR_DIV FLOOR_MOD GREATER GREATER_EQUAL LESS
+        LESS_EQUAL LOGICAL_AND LOGICAL_OR MAXIMUM MINIMUM NOT_EQUAL POW RIGHT_SHIFT
+        SQUARED_DIFFERENCE SUB""",
+    _reduction: """MEAN SUM REDUCE_ALL REDUCE_ANY REDUCE_MAX REDUCE_MIN REDUCE_PROD
+        REVERSE_V2""",
+    _padding: "PAD PADV2 MIRROR_PAD",
+    _slice: "SLICE STRIDED_SLICE",
+    _select: "SELECT SELECT_V2",
+    _two_operands: "ADD MUL",
+    _two_terms: "ADD_N",
+    _convolution: "CONV_2D TRANSPOSE_CONV",
+    _depthwise: "DEPTHWISE_CONV_2D",
+    _block: "DEPTH_TO_SPACE SPACE_TO_DEPTH",
+    _resize: "RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR",
+    _cast: "CAST",
+    _dequantize: "DEQUANTIZE",
+    _fully_connected: "FULLY_CONNECTED",
+    _gather: "GATHER",
+    _softmax: "SOFTMAX",
+}
+_CUSTOM = (
+    "Convolution2DTransposeBias",
+    "MaxPoolingWithArgmax2D",
+    "MaxUnpooling2D",
+    "Resampler",
+)
+_RULES = {name: rule for rule, names in _NAMES.items() for name in names.split()}
+_RULES.update({f"CUSTOM {name}": _any for name in _CUSTOM})
