@@ -3,7 +3,9 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-PYTEST := $(BIN)/python -m pytest
+# Tests of one file stay in one process, which shares what they build.
+JOBS ?= 2
+PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 
 # What runs on every Keras backend: layers, models, losses, metrics, training.
 CORE := tests/contracts tests/layers tests/losses tests/metrics
@@ -42,7 +44,7 @@ oracles: .venv/oracles.installed
 	touch $@
 
 .venv/dev.installed: setup.py | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --editable ".[mobile,demo,dev]"
+	$(BIN)/python -m pip install --quiet --editable ".[mobile,data,video,demo,dev]"
 	touch $@ .venv/demo.installed
 
 .venv/oracles.installed: requirements/oracles.txt | .venv/bin/python

@@ -13,10 +13,13 @@ EXTRAS = {
         "tensorflow-model-optimization>=0.8.1",
         "tf_keras>=2.21",
     ],
+    "data": ["nibabel>=5.3", "tifffile>=2025.1"],
+    "video": ["opencv-python-headless>=4.11"],
     "demo": ["scikit-image>=0.25"],
     "dev": [
         "pytest>=9",
         "pytest-timeout>=2.4",
+        "pytest-xdist>=3.6",
         "ruff>=0.15",
         "hypothesis>=6.100",
         "scikit-learn>=1.6",

@@ -1,6 +1,7 @@
 """Examines an installation: versions, backends, delegates, extras and clashes."""
 
 import importlib.util
+import json
 import os
 import platform
 import re
@@ -10,7 +11,15 @@ from pathlib import Path
 
 # Two distributions that write the same files: whichever was installed last wins.
 CLASHES = [
-    ({"opencv-python", "opencv-python-headless", "opencv-contrib-python"}, "cv2"),
+    (
+        {
+            "opencv-python",
+            "opencv-python-headless",
+            "opencv-contrib-python",
+            "opencv-contrib-python-headless",
+        },
+        "cv2",
+    ),
     ({"tensorflow", "tensorflow-cpu", "tf-nightly"}, "tensorflow"),
 ]
 BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
@@ -78,8 +87,18 @@ def requirements():
 
 def backends():
     """Keras' backends, and whether the one that is chosen is there."""
-    chosen = os.environ.get("KERAS_BACKEND", "tensorflow")
+    chosen, where = chosen_backend()
     findings = []
+    if chosen not in BACKENDS:
+        known = ", ".join(BACKENDS)
+        findings.append(
+            Finding(
+                "wrong",
+                "Keras' backend",
+                f"{chosen} ({where})",
+                f"choose one of {known} in {where}",
+            )
+        )
     for backend, module in BACKENDS.items():
         there = importlib.util.find_spec(module) is not None
         state = "ok" if there else "wrong" if backend == chosen else "missing"
@@ -96,6 +115,18 @@ def backends():
             )
         )
     return findings
+
+
+def chosen_backend():
+    """The backend that Keras will take, and where it was chosen."""
+    if os.environ.get("KERAS_BACKEND"):
+        return os.environ["KERAS_BACKEND"], "the environment variable KERAS_BACKEND"
+    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    try:
+        settings = json.loads((home / "keras.json").read_text("utf-8"))
+        return str(settings["backend"]), str(home / "keras.json")
+    except (OSError, ValueError, KeyError, TypeError):  # as Keras does without it
+        return "tensorflow", "by default"
 
 
 def delegates():

@@ -59,6 +59,24 @@ def test_chosen_backend_that_is_missing_is_wrong(monkeypatch):
     assert state_of(doctor.backends(), "backend jax").state == "ok"
 
 
+def test_a_backend_that_nobody_knows_is_wrong(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "mxnet")
+    finding = state_of(doctor.backends(), "Keras' backend")
+    assert finding.state == "wrong"
+    assert "mxnet" in finding.found
+    assert "tensorflow, jax, torch" in finding.fix
+
+
+def test_the_backend_of_keras_own_settings_is_the_chosen_one(monkeypatch, tmp_path):
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    assert doctor.chosen_backend() == ("tensorflow", "by default")
+    (tmp_path / "keras.json").write_text('{"backend": "jax"}')
+    assert doctor.chosen_backend() == ("jax", str(tmp_path / "keras.json"))
+    (tmp_path / "keras.json").write_text('{"backend": ')
+    assert doctor.chosen_backend() == ("tensorflow", "by default")
+
+
 def test_legacy_keras_switch_is_wrong(monkeypatch):
     monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
     finding = state_of(doctor.backends(), "TF_USE_LEGACY_KERAS")

@@ -20,7 +20,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 )
 def test_training_example_runs(tmp_path, monkeypatch, capsys):
     example = re.search(r"tests/test_readme.py.*?```python\n(.*?)```", README, re.S)[1]
-    assert len(example.strip().splitlines()) == 12
+    assert len(example.strip().splitlines()) <= 10
     # Real photos, and masks that the shipped net itself finds in them.
     segmenter = kseg.load("person_float16")
     for kind in ("images", "masks"):

@@ -1,11 +1,15 @@
 """Backbones: an image goes in, feature maps of falling resolution come out."""
 
+import inspect
 from functools import partial
 
 import keras
 
 from kseg.backbones.applications import from_application
-from kseg.backbones.checking import check_feature_maps
+from kseg.backbones.checking import check_feature_maps, check_nothing_to_build
+from kseg.backbones.resnet import resnet
+from kseg.backbones.vgg import vgg16
+from kseg.backbones.xception import xception
 
 BACKBONES = {
     "mobilenet_v2": partial(from_application, keras.applications.MobileNetV2),
@@ -33,6 +37,13 @@ BACKBONES = {
     ),
     "convnext_tiny": partial(from_application, keras.applications.ConvNeXtTiny),
     "densenet121": partial(from_application, keras.applications.DenseNet121),
+    "vgg16": vgg16,
+    "resnet50": partial(resnet, "resnet50"),
+    "resnet101": partial(resnet, "resnet101"),
+    "resnet152": partial(resnet, "resnet152"),
+    "xception41": partial(xception, "xception41"),
+    "xception65": partial(xception, "xception65"),
+    "xception71": partial(xception, "xception71"),
 }
 
 
@@ -45,31 +56,42 @@ def get(
     output_stride=32,
     rescale=True,
     name=None,
+    **options,
 ):
     """Builds a backbone by its name, or checks one that is built already.
 
     Args:
         backbone: A name in `kseg.backbones.BACKBONES`, or a functional `keras.Model` whose
             outputs are a list of feature maps `(batch, height, width, channels)` of
-            falling resolution. A model is used as it is: it gets the raw image, and the
-            keyword arguments below, which say how to build a named one, do not apply.
+            falling resolution. A model is used as it is, and gets the raw image.
         input_shape: Shape of an image, `(height, width, channels)`; height and width may
             be `None`.
         weights: See `kseg.backbones.from_application`, as for the arguments that follow.
+            Not with a model, whose own business these are.
         width_multiplier: Factor on the number of channels.
-        output_stride: Stride of the coarsest map.
+        output_stride: Stride of the coarsest map. A model has its own, and another one
+            than that is refused, unless it is the default.
         rescale: Whether the backbone normalises images of 0 to 255 inside.
         name: Name of the model.
+        **options: What the named backbone takes besides, such as `multi_grid`.
 
     Returns:
         A `keras.Model` of one image, with a list of feature maps, finest first.
 
     Raises:
-        ValueError: If no backbone has the name, or the model is none.
+        ValueError: If no backbone has the name, it does not take an option, or a model is
+            no backbone or is given what only a named one can be built with.
         TypeError: If `backbone` is neither a name nor a `keras.Model`.
     """
+    arguments = {
+        "weights": weights,
+        "width_multiplier": width_multiplier,
+        "output_stride": output_stride,
+        "rescale": rescale,
+    }
     if isinstance(backbone, keras.Model):
         check_feature_maps(backbone, input_shape)
+        check_nothing_to_build(backbone, input_shape, **arguments, **options)
         return backbone
     if not isinstance(backbone, str):
         raise TypeError(
@@ -81,14 +103,17 @@ def get(
             f"`backbone` must be one of {', '.join(map(repr, BACKBONES))}, or a "
             f"`keras.Model`. Received: backbone={backbone!r}"
         )
-    return BACKBONES[backbone](
-        input_shape,
-        weights=weights,
-        width_multiplier=width_multiplier,
-        output_stride=output_stride,
-        rescale=rescale,
-        name=name,
-    )
+    build = BACKBONES[backbone]
+    known = set(inspect.signature(build).parameters) - {"input_shape", "name"}
+    for option, value in options.items():
+        if option not in known:
+            own = sorted(known - set(arguments))
+            raise ValueError(
+                f"`{option}` is no option of the backbone {backbone!r}, which takes "
+                f"{', '.join(f'`{key}`' for key in own) or 'none'}. "
+                f"Received: {option}={value!r}"
+            )
+    return build(input_shape, **arguments, name=name, **options)
 
 
-__all__ = ["BACKBONES", "from_application", "get"]
+__all__ = ["BACKBONES", "from_application", "get", "resnet", "vgg16", "xception"]

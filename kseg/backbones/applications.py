@@ -9,7 +9,9 @@ import keras
 from keras import layers
 
 from kseg.backbones.checking import check_input_shape, check_weights
+from kseg.backbones.loading import load_weights
 from kseg.backbones.strides import feature_maps
+from kseg.backbones.widths import check_width_multiplier, scaled
 
 # Scale and offset for pixels of 0 to 255: to -1 ... 1, and by the statistics of ImageNet.
 _SYMMETRIC = (1 / 127.5, -1.0)
@@ -107,11 +109,7 @@ def from_application(
     check_weights(weights)
     channels = input_shape[-1]
     has_alpha = "alpha" in inspect.signature(application).parameters
-    if width_multiplier <= 0:
-        raise ValueError(
-            "`width_multiplier` must be positive. "
-            f"Received: width_multiplier={width_multiplier}"
-        )
+    check_width_multiplier(width_multiplier)
     if weights is not None:
         _check_pretrained(weights, traits, width_multiplier, has_alpha, channels)
     if output_stride not in traits.output_strides:
@@ -120,7 +118,7 @@ def from_application(
             f"{': ' * bool(traits.limit)}{traits.limit}. "
             f"Received: output_stride={output_stride!r}"
         )
-    net = _build(
+    net = build_application(
         application, weights, width_multiplier if has_alpha else None, channels
     )
 
@@ -179,49 +177,48 @@ def _check_pretrained(weights, traits, width_multiplier, has_alpha, channels):
         )
 
 
-def _build(application, weights, alpha, channels):
-    """The application at its own size: its weights and layers fit any other."""
+def build_application(application, weights, alpha, channels):
+    """Builds an application at its own size: its weights and layers fit any other.
+
+    Args:
+        application: Function of `keras.applications`.
+        weights: `None`, `"imagenet"`, or the path of a file that fits it without its top.
+        alpha: Its factor on the number of channels, or `None` where it has none.
+        channels: Number of channels of the images that the file is for.
+
+    Returns:
+        The `keras.Model`, without its top.
+
+    Raises:
+        ValueError: If the file does not fit.
+    """
     file = None if weights in (None, "imagenet") else os.fspath(weights)
     arguments = {} if alpha is None else {"alpha": float(alpha)}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="This model usually expects 1 or 3")
-        # Said hundreds of times on the way to the error of a file that does not fit.
-        warnings.filterwarnings("ignore", message="Skipping nested container")
         net = application(
             input_shape=(224, 224, channels if file else 3),
             include_top=False,
             weights=None if file else weights,
             **arguments,
         )
-        if file:
-            _load(net, file, application, arguments)
-    return net
-
-
-def _load(net, file, application, arguments):
-    try:
-        net.load_weights(file)
-    except (ValueError, OSError, KeyError) as error:
+    if file:
         setting = "".join(f", {key}={value}" for key, value in arguments.items())
-        raise ValueError(
-            f"`weights` must fit {application.__name__}(include_top=False{setting}) for "
-            f"{net.input_shape[-1]} channels. Received: weights={file!r}"
-        ) from error
+        load_weights(
+            net,
+            file,
+            f"{application.__name__}(include_top=False{setting}) for {channels} channels",
+        )
+    return net
 
 
 def _widen(config, multiplier):
     """Scales what counts channels: equal counts stay equal, so that sums still fit."""
-
-    def scaled(count):
-        return max(8, int(count * multiplier / 8 + 0.5) * 8)
-
-    if multiplier == 1:
-        return config
     for key in ("filters", "units", "projection_dim"):
         if key in config:
-            config[key] = scaled(config[key])
+            config[key] = scaled(config[key], multiplier)
     if config.get("groups", 1) > 1:
-        config["groups"] = scaled(config["groups"])
+        config["groups"] = scaled(config["groups"], multiplier)
     if "target_shape" in config:
         config["target_shape"] = (*config["target_shape"][:-1], -1)
     return config

@@ -85,3 +85,53 @@ def check_feature_maps(model: keras.Model, input_shape: tuple):
                 f"Received: backbone={model.name!r} with outputs of shape {shapes} for "
                 f"an image of {height or _PROBE}x{width or _PROBE}"
             )
+
+
+def check_nothing_to_build(
+    model: keras.Model,
+    input_shape: tuple,
+    *,
+    weights,
+    width_multiplier,
+    output_stride,
+    rescale,
+    **options,
+):
+    """Raises a ValueError if arguments say how to build a model that is there already.
+
+    Args:
+        model: A model that turns an image into feature maps.
+        input_shape: Shape of the image that it will get.
+        weights: To be `None`.
+        width_multiplier: To be 1.
+        output_stride: To be that of the model, or 32, the default.
+        rescale: To be `True`.
+        **options: To be none.
+    """
+    given = dict(options)
+    if weights is not None:
+        given["weights"] = weights
+    if width_multiplier != 1:
+        given["width_multiplier"] = width_multiplier
+    if not rescale:
+        given["rescale"] = rescale
+    if given:
+        raise ValueError(
+            f"{', '.join(f'`{key}`' for key in given)} must be left out with a "
+            "`keras.Model` as the backbone: they are the own business of the model, which "
+            "is used as it is. Received: "
+            f"{', '.join(f'{key}={value!r}' for key, value in given.items())} "
+            f"with backbone={model.name!r}"
+        )
+    height, width, channels = input_shape
+    height, width = height or _PROBE, width or _PROBE
+    last = model.compute_output_shape((1, height, width, channels))[-1]
+    if output_stride != 32 and any(
+        rows not in (size // output_stride, -(-size // output_stride))
+        for size, rows in zip((height, width), last[1:3], strict=True)
+    ):
+        raise ValueError(
+            "`output_stride` must be that of the `keras.Model` that is the backbone, "
+            f"{round(height / last[1])}. Received: output_stride={output_stride} with "
+            f"backbone={model.name!r}"
+        )

@@ -1,6 +1,6 @@
 """What every network begins and ends with: checked arguments, and its outputs."""
 
-from numbers import Integral
+from numbers import Integral, Real
 
 from keras import layers
 
@@ -14,7 +14,7 @@ def check_classes(num_classes, activation):
         num_classes: To be a positive integer.
         activation: To be `"softmax"`, `"sigmoid"` or `None`.
     """
-    if not isinstance(num_classes, Integral):
+    if not isinstance(num_classes, Integral) or isinstance(num_classes, bool):
         raise TypeError(
             "`num_classes` must be an integer. "
             f"Received: num_classes={num_classes!r} (of type {type(num_classes).__name__})"
@@ -48,6 +48,12 @@ def check_input_shape(input_shape, min_size):
             "`input_shape` must be `(height, width, channels)`. "
             f"Received: input_shape={input_shape!r} (of type {type(input_shape).__name__})"
         )
+    sizes = [size for size in input_shape if size is not None]
+    if not all(isinstance(size, Integral) for size in sizes):
+        raise TypeError(
+            "`input_shape` must be integers; height and width may be `None`. "
+            f"Received: input_shape={input_shape}"
+        )
     if len(input_shape) != 3 or input_shape[2] is None or input_shape[2] < 1:
         raise ValueError(
             "`input_shape` must be `(height, width, channels)`, without the batch; height "
@@ -62,6 +68,11 @@ def check_input_shape(input_shape, min_size):
 
 def scaled(filters, width_multiplier):
     """Returns a sequence of numbers of filters times a factor, rounded, at least 1."""
+    if not isinstance(width_multiplier, Real):
+        raise TypeError(
+            "`width_multiplier` must be a number. "
+            f"Received: width_multiplier={width_multiplier!r}"
+        )
     if width_multiplier <= 0:
         raise ValueError(
             "`width_multiplier` must be positive. "
@@ -79,7 +90,7 @@ def scaled(filters, width_multiplier):
     return [max(1, round(number * width_multiplier)) for number in filters]
 
 
-def outputs(scores, activation, like=None):
+def outputs(scores, activation, like=None, prefix=""):
     """Turns class scores into the outputs of a network, float32 under every policy.
 
     Args:
@@ -87,15 +98,20 @@ def outputs(scores, activation, like=None):
         activation: `"softmax"`, `"sigmoid"`, or `None` for logits.
         like: Tensor whose height and width the outputs get, or `None` to keep those of
             `scores`.
+        prefix: Beginning of the names, for outputs beside the first.
 
     Returns:
         The output of a layer named `"probabilities"` over one named `"logits"`, or of the
         latter without an activation.
     """
     if like is None:
-        logits = layers.Activation("linear", dtype="float32", name="logits")(scores)
+        logits = layers.Activation("linear", dtype="float32", name=f"{prefix}logits")(
+            scores
+        )
     else:
-        logits = ResizingLike2D(dtype="float32", name="logits")([scores, like])
+        logits = ResizingLike2D(dtype="float32", name=f"{prefix}logits")([scores, like])
     if activation is None:
         return logits
-    return layers.Activation(activation, dtype="float32", name="probabilities")(logits)
+    return layers.Activation(
+        activation, dtype="float32", name=f"{prefix}probabilities"
+    )(logits)

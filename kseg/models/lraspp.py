@@ -1,13 +1,10 @@
 """Lite R-ASPP: Howard et al., "Searching for MobileNetV3" (ICCV 2019)."""
 
-import math
-
 import keras
 from keras import layers
 
-from kseg import backbones
 from kseg.layers import ResizingLike2D
-from kseg.models import head
+from kseg.models import encoder, head
 
 
 def lraspp(
@@ -64,7 +61,7 @@ def lraspp(
     head.check_classes(num_classes, activation)
     head.check_input_shape(input_shape, 32)
     (width,) = head.scaled([filters], width_multiplier)
-    encoder = backbones.get(
+    net, strides = encoder.build(
         backbone,
         input_shape,
         weights=weights,
@@ -74,8 +71,8 @@ def lraspp(
     )
 
     image = keras.Input(input_shape, name="image")
-    features = encoder(image)
-    low, high = features[_low_level(encoder, input_shape)], features[-1]
+    features = net(image)
+    low, high = features[encoder.nearest(strides, 8)], features[-1]
     x = layers.Conv2D(width, 1, use_bias=False, name="conv")(high)
     x = layers.BatchNormalization(momentum=0.9, name="norm")(x)
     x = layers.ReLU(name="relu")(x)
@@ -88,15 +85,3 @@ def lraspp(
     low_scores = layers.Conv2D(num_classes, 1, name="low_scores")(low)
     scores = layers.Add(name="scores")([high_scores, low_scores])
     return keras.Model(image, head.outputs(scores, activation, like=image), name=name)
-
-
-def _low_level(encoder, input_shape):
-    """Index of the map whose stride is nearest to 8, among those before the last."""
-    height, width, channels = input_shape
-    height, width = height or 256, width or 256
-    shapes = encoder.compute_output_shape((1, height, width, channels))
-
-    def distance(index):
-        return abs(math.log2(height / shapes[index][1] / 8))
-
-    return min(range(len(shapes) - 1), key=distance)

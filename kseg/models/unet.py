@@ -3,9 +3,8 @@
 import keras
 from keras import initializers, layers
 
-from kseg import backbones
 from kseg.layers import CroppingLike2D, ResizingLike2D
-from kseg.models import head
+from kseg.models import encoder, head
 
 
 def unet(
@@ -16,6 +15,7 @@ def unet(
     weights=None,
     filters=(64, 128, 256, 512, 1024),
     padding="same",
+    variant="paper",
     batch_norm=False,
     dropout_rate=0.5,
     width_multiplier=1.0,
@@ -47,6 +47,9 @@ def unet(
         padding: `"same"`, or `"valid"` as in the paper: only pixels whose whole context
             was seen get a class, `size - 184` of `size = 16 * k + 60` (188, 204, ...).
             Not with a backbone. Defaults to `"same"`.
+        variant: `"paper"`, or `"release"` for the net that the authors published: a ReLU
+            behind every up-convolution, the last of which keeps the channels of the
+            coarser level. Not with a backbone. Defaults to `"paper"`.
         batch_norm: Whether the 3x3 convolutions have BatchNorm in place of a bias.
             Defaults to `False`.
         dropout_rate: Rate of the dropout behind the two coarsest levels of the encoder;
@@ -67,7 +70,7 @@ def unet(
     """
     head.check_classes(num_classes, activation)
     _check_filters(filters, backbone)
-    _check_options(padding, dropout_rate, weights, backbone)
+    _check_options(padding, variant, dropout_rate, weights, backbone)
     head.check_input_shape(input_shape, 32 if backbone else 2 ** (len(filters) - 1))
     if padding == "valid":
         _check_valid_sizes(input_shape, 2 ** (len(filters) - 1))
@@ -80,15 +83,16 @@ def unet(
             x = layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaling")(x)
         maps = _contracting_path(x, widths, padding, batch_norm, dropout_rate)
     else:
-        encoder = backbones.get(
+        net, _ = encoder.build(
             backbone,
             input_shape,
             weights=weights,
             width_multiplier=width_multiplier,
+            output_stride=32,
             rescale=rescale,
         )
-        maps = _backbone_maps(encoder(image), widths, dropout_rate)
-    x = _expansive_path(maps, widths, padding, batch_norm)
+        maps = _backbone_maps(net(image), widths, dropout_rate)
+    x = _expansive_path(maps, widths, padding, variant, batch_norm)
     scores = layers.Conv2D(
         num_classes, 1, kernel_initializer=_gaussian(), name="scores"
     )(x)
@@ -108,7 +112,7 @@ def _check_filters(filters, backbone):
         )
 
 
-def _check_options(padding, dropout_rate, weights, backbone):
+def _check_options(padding, variant, dropout_rate, weights, backbone):
     if padding not in ("same", "valid"):
         raise ValueError(
             f'`padding` must be "same" or "valid". Received: padding={padding!r}'
@@ -117,6 +121,15 @@ def _check_options(padding, dropout_rate, weights, backbone):
         raise ValueError(
             '`padding` must be "same" with a backbone, whose convolutions are padded. '
             f"Received: padding={padding!r}, backbone={backbone!r}"
+        )
+    if variant not in ("paper", "release"):
+        raise ValueError(
+            f'`variant` must be "paper" or "release". Received: variant={variant!r}'
+        )
+    if variant == "release" and backbone is not None:
+        raise ValueError(
+            '`variant="release"` has the encoder of the paper, and takes no backbone. '
+            f"Received: variant={variant!r}, backbone={backbone!r}"
         )
     if not 0 <= dropout_rate < 1:
         raise ValueError(
@@ -177,12 +190,20 @@ def _backbone_maps(maps, widths, dropout_rate):
     return [*fine, x, y]
 
 
-def _expansive_path(maps, widths, padding, batch_norm):
+def _expansive_path(maps, widths, padding, variant, batch_norm):
     *skips, x = maps
     for level in range(len(skips), 0, -1):
         skip, width = skips[level - 1], widths[level - 1]
+        keeps = variant == "release" and level == 1
         x = layers.Conv2DTranspose(
-            width, 2, strides=2, kernel_initializer=_gaussian(), name=f"up{level}"
+            widths[1] if keeps else width,
+            2,
+            strides=2,
+            activation="relu" if variant == "release" else None,
+            # Every value comes from one of the coarser map. The release counts the other
+            # way round, and so does "fan_in" of a transposed kernel.
+            kernel_initializer=_gaussian(x.shape[-1] if variant == "paper" else None),
+            name=f"up{level}",
         )(x)
         if padding == "same":
             x = ResizingLike2D(name=f"up{level}_resized")([x, skip])
@@ -213,6 +234,8 @@ def _dropout(x, rate, level):
     return layers.Dropout(rate, name=f"dropout{level}")(x) if rate else x
 
 
-def _gaussian():
+def _gaussian(incoming=None):
     """Standard deviation sqrt(2 / N) for N incoming connections (section 3)."""
+    if incoming is not None:
+        return initializers.RandomNormal(stddev=(2 / incoming) ** 0.5)
     return initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal")

@@ -8,7 +8,14 @@ import pytest
 from kseg import backbones
 
 # The narrowest that is worth the name; MobileNets have weights from 0.35 on.
-WIDTHS = {"mobilenet": 0.35, "efficientnet": 0.25, "convnext": 0.125, "densenet": 0.25}
+WIDTHS = {
+    "mobilenet": 0.35,
+    "efficientnet": 0.25,
+    "convnext": 0.125,
+    "densenet": 0.25,
+    "resnet": 0.125,
+    "xception": 0.0625,
+}
 
 
 @pytest.fixture(scope="session")
@@ -16,12 +23,13 @@ def narrow():
     """Returns a backbone for images of any size, the same one for the same arguments."""
 
     @functools.cache
-    def build(name, output_stride=32):
+    def build(name, output_stride=32, **options):
         return backbones.get(
             name,
             (None, None, 3),
             width_multiplier=WIDTHS[name.split("_")[0].rstrip("0123456789")],
             output_stride=output_stride,
+            **options,
         )
 
     return build

@@ -20,16 +20,25 @@ APPLICATIONS = {  # Name in kseg: function of keras.applications.
 
 
 def test_every_application_has_its_name():
-    found = {name: build.args[0] for name, build in backbones.BACKBONES.items()}
+    found = {
+        name: build.args[0]
+        for name, build in backbones.BACKBONES.items()
+        if getattr(build, "func", None) is backbones.from_application
+    }
     assert found == {
         name: getattr(keras.applications, title) for name, title in APPLICATIONS.items()
     }
 
 
 def test_builders_take_the_arguments_of_get():
-    by_name = list(inspect.signature(backbones.get).parameters.values())[1:]
+    _, *shared, options = inspect.signature(backbones.get).parameters.values()
+    assert options.kind is options.VAR_KEYWORD
     for build in backbones.BACKBONES.values():
-        assert list(inspect.signature(build).parameters.values()) == by_name
+        found = list(inspect.signature(build).parameters.values())
+        assert [p for p in found if p in shared] == shared
+        own = [p for p in found if p not in shared]
+        assert all(p.kind is p.KEYWORD_ONLY for p in own)
+        assert all(p.default is not p.empty for p in own)
 
 
 @pytest.mark.parametrize("size", [(64, 96), (65, 97)])
@@ -73,6 +82,60 @@ def test_model_of_falling_maps_is_taken_as_it_is(shape):
     assert backbones.get(model, (48, 64, 3)) is model
     if shape[0] is None:
         assert backbones.get(model, (None, None, 3), output_stride=8) is model
+
+
+def test_option_of_a_backbone_reaches_its_builder():
+    options = {"multi_grid": (1, 2, 4), "width_multiplier": 0.125}
+    model = backbones.get("resnet50", (64, 64, 3), **options)
+    assert model.get_layer("conv5_block3_2_conv").dilation_rate == (4, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "known"),
+    [
+        ("mobilenet_v2", "multi_grid", "none"),
+        ("resnet50", "stem", "`deep_stem`, `multi_grid`, `stride_position`"),
+        ("xception41", "deep_stem", "`multi_grid`"),
+    ],
+)
+def test_option_that_the_backbone_does_not_take_is_named(name, option, known):
+    message = f"`{option}` is no option of .*{name}.*takes {known}.*{option}=7"
+    with pytest.raises(ValueError, match=message):
+        backbones.get(name, (64, 64, 3), **{option: 7})
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        {"weights": "imagenet"},
+        {"width_multiplier": 0.5},
+        {"rescale": False},
+        {"multi_grid": (1, 2, 4)},
+    ],
+    ids=str,
+)
+def test_what_builds_a_named_backbone_is_refused_with_a_model(argument):
+    ((key, value),) = argument.items()
+    with pytest.raises(ValueError) as error:
+        backbones.get(user_model(2, 4), (64, 64, 3), **argument)
+    assert f"`{key}` must be left out with a `keras.Model`" in str(error.value)
+    assert f"Received: {key}={value!r} with backbone='mine'" in str(error.value)
+
+
+@pytest.mark.parametrize("shape", [(None, None, 3), (48, 64, 3)], ids=str)
+def test_output_stride_of_a_model_is_its_own(shape):
+    message = "that of the `keras.Model`.*, 8. Received: output_stride=16"
+    with pytest.raises(ValueError, match=message):
+        backbones.get(user_model(1, 4, 8), shape, output_stride=16)
+
+
+def test_output_stride_of_a_model_may_round_up_or_down():
+    for padding in ("same", "valid"):
+        image = keras.Input((None, None, 3))
+        maps = [layers.Conv2D(1, 3, s, padding=padding)(image) for s in (2, 8)]
+        model = keras.Model(image, maps)
+        for size in (63, 64, 65):
+            assert backbones.get(model, (size, 33, 3), output_stride=8) is model
 
 
 @pytest.mark.parametrize(

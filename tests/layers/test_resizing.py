@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kseg.layers import CroppingLike2D, ResizingLike2D
+from kseg.layers import CroppingLike2D, ResizingByScale2D, ResizingLike2D
 
 needs_tensorflow = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="looks into TensorFlow's graph"
@@ -105,6 +105,20 @@ class TestResizingLike2D:
         check_open_axes(interpolation, old, new, (1, 2))
 
     @needs_tensorflow
+    @pytest.mark.parametrize("size", [(1, 1), (3, 2)])
+    def test_a_static_size_to_one_known_only_at_run_time(self, size):
+        """As of the mean of a map, which is upsampled to the map."""
+        import tensorflow as tf
+
+        layer = ResizingLike2D()
+        x, like = random_tensor(2, *size, 3), random_tensor(2, 6, 5, 2)
+        signature = [tf.TensorSpec((None, *size, 3)), tf.TensorSpec((None,) * 3 + (2,))]
+        compiled = tf.function(
+            lambda x, like: layer([x, like]), signature, autograph=False
+        )
+        np.testing.assert_allclose(compiled(x, like), layer([x, like]), atol=1e-5)
+
+    @needs_tensorflow
     @pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
     @pytest.mark.parametrize("axis", [1, 2], ids=["height", "width"])
     def test_one_size_known_only_at_run_time(self, interpolation, axis):
@@ -129,6 +143,40 @@ class TestResizingLike2D:
     def test_unknown_interpolation(self, value):
         with pytest.raises(ValueError, match=f"Received: interpolation={value!r}"):
             ResizingLike2D(value)
+
+
+class TestResizingByScale2D:
+    @pytest.mark.parametrize("scale", [0.5, 0.75, 1.25, 2.0])
+    @pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
+    def test_is_a_resize_to_the_size_of_the_rule(self, scale, interpolation):
+        x = random_tensor(2, 9, 14, 3)
+        size = int(8 * scale + 1), int(13 * scale + 1)
+        y = ResizingByScale2D(scale, interpolation)(x)
+        rule = {"bilinear": interpolate_by_hand, "nearest": nearest_by_hand}
+        expected = by_hand(x, size, rule[interpolation])
+        np.testing.assert_allclose(ops.convert_to_numpy(y), expected, atol=1e-5)
+
+    def test_sizes_of_the_crops_of_deeplab(self):
+        """321 at scales 0.5 and 0.75: the maps at stride 8 are 21 and 31 wide."""
+        for scale, size in ((0.5, 161), (0.75, 241), (1.0, 321)):
+            shape = ResizingByScale2D(scale).compute_output_shape((None, 321, None, 3))
+            assert shape == (None, size, None, 3)
+
+    @needs_tensorflow
+    @pytest.mark.parametrize("scale", [0.5, 0.75, 1.25, 2.0])
+    def test_sizes_known_only_at_run_time(self, scale):
+        import tensorflow as tf
+
+        layer, x = ResizingByScale2D(scale), random_tensor(2, 9, 14, 3)
+        signature = [tf.TensorSpec((None, None, None, 3))]
+        compiled = tf.function(lambda x: layer(x), signature, autograph=False)
+        np.testing.assert_allclose(compiled(x), layer(x), atol=1e-5)
+
+    def test_values(self):
+        with pytest.raises(ValueError, match="Received: scale=0"):
+            ResizingByScale2D(0)
+        with pytest.raises(ValueError, match="Received: interpolation='bicubic'"):
+            ResizingByScale2D(0.5, "bicubic")
 
 
 class TestCroppingLike2D:
@@ -158,6 +206,20 @@ class TestCroppingLike2D:
             autograph=False,
         )
         np.testing.assert_array_equal(compiled(x, like), layer([x, like]))
+
+    def test_offset_is_where_the_crop_begins(self):
+        x = random_tensor(2, 10, 13, 3)
+        y = CroppingLike2D(2)([x, np.zeros((2, 4, 11, 1))])
+        np.testing.assert_array_equal(ops.convert_to_numpy(y), x[:, 2:6, 2:13])
+
+    @pytest.mark.parametrize("offset", [4, 7])
+    def test_an_offset_that_leaves_too_little(self, offset):
+        with pytest.raises(ValueError, match=rf"Received: .*offset={offset}"):
+            CroppingLike2D(offset)([np.zeros((1, 9, 8, 1)), np.zeros((1, 5, 5, 1))])
+
+    def test_a_negative_offset(self):
+        with pytest.raises(ValueError, match="Received: offset=-1"):
+            CroppingLike2D(-1)
 
     def test_a_smaller_tensor_cannot_be_cropped(self):
         with pytest.raises(ValueError, match=r"Received: inputs of shape .*5.*4"):

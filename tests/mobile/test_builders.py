@@ -17,6 +17,51 @@ CASES = {
         "unet",
         {"backbone": "mobilenet_v2", "width_multiplier": 0.35, "filters": (16,) * 5},
     ),
+    "fcn_32s": (
+        "fcn_32s",
+        {"width_multiplier": 1 / 16, "score_initializer": "he_normal"},
+    ),
+    "fcn_16s, same padding": (
+        "fcn_16s",
+        {
+            "width_multiplier": 1 / 16,
+            "padding": "same",
+            "score_initializer": "he_normal",
+        },
+    ),
+    "fcn_8s, learned upsampling": (
+        "fcn_8s",
+        {
+            "width_multiplier": 1 / 16,
+            "learn_upsampling": True,
+            "score_initializer": "he_normal",
+        },
+    ),
+    "deeplab_v1": ("deeplab_v1", {"width_multiplier": 1 / 16}),
+    "gcn, resnet50": (
+        "gcn",
+        {"backbone": "resnet50", "width_multiplier": 0.125, "kernel_size": 7},
+    ),
+    "deeplab_v2, vgg16": (
+        "deeplab_v2",
+        {"width_multiplier": 0.0625, "scales": (0.75, 1.0)},
+    ),
+    "deeplab_v3, mobilenet_v2": (
+        "deeplab_v3",
+        {"backbone": "mobilenet_v2", "width_multiplier": 0.1, "multi_grid": None},
+    ),
+    "deeplab_v3_plus, mobilenet_v3_small": (
+        "deeplab_v3_plus",
+        {"backbone": "mobilenet_v3_small", "width_multiplier": 0.5},
+    ),
+    "ksac, mobilenet_v3_small": (
+        "ksac",
+        {"backbone": "mobilenet_v3_small", "width_multiplier": 0.5},
+    ),
+    "pspnet, mobilenet_v2": (
+        "pspnet",
+        {"backbone": "mobilenet_v2", "width_multiplier": 0.1, "output_stride": 16},
+    ),
     "lraspp": (
         "lraspp",
         {"backbone": "mobilenet_v3_small", "width_multiplier": 0.5, "output_stride": 8},

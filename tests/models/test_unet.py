@@ -47,6 +47,27 @@ class TestPaper:
         model = unet((None, None, channels), num_classes, activation=None)
         assert trainable(model) == count
 
+    def test_release_has_its_own_number_of_parameters(self):
+        # That of `phseg_v5`, of two independent ports.
+        model = unet((None, None, 1), 2, variant="release")
+        assert trainable(model) == 31_100_354
+
+    def test_release_has_relus_behind_its_up_convolutions_and_a_wider_last(self):
+        released = unet((32, 48, 1), 2, width_multiplier=1 / 16, variant="release")
+        published = unet((32, 48, 1), 2, width_multiplier=1 / 16)
+        for level, widths in {1: (4, 8), 2: (8, 8), 3: (16, 16), 4: (32, 32)}.items():
+            up, wider = (m.get_layer(f"up{level}") for m in (published, released))
+            assert (up.filters, wider.filters) == widths
+            assert up.activation is keras.activations.linear
+            assert wider.activation is keras.activations.relu
+
+    @pytest.mark.parametrize("variant,fan", [("paper", 256), ("release", 4 * 128)])
+    def test_spread_of_the_up_convolutions(self, variant, fan):
+        """Incoming connections; the blob of Caffe has them the other way round."""
+        model = unet((None, None, 1), 2, variant=variant, width_multiplier=1 / 4)
+        kernel = model.get_layer("up4").get_weights()[0]
+        np.testing.assert_allclose(kernel.std(), np.sqrt(2 / fan), rtol=1e-2)
+
     def test_full_size(self):
         """Figure 1 and section 3: 23 convolutions, 31 million weights of He's spread."""
         model = unet((572, 572, 1), 2, padding="valid")
@@ -206,6 +227,11 @@ class TestErrors:
             ({"filters": (64,)}, r"filters=\(64,\)"),
             ({"filters": (64, 0)}, r"filters=\(64, 0\)"),
             ({"padding": "reflect"}, "padding='reflect'"),
+            ({"variant": "v2"}, "variant='v2'"),
+            (
+                {"variant": "release", "backbone": "mobilenet_v2"},
+                "variant='release', backbone='mobilenet_v2'",
+            ),
             ({"dropout_rate": 1}, "dropout_rate=1"),
             ({"width_multiplier": 0}, "width_multiplier=0"),
             ({"weights": "imagenet"}, "weights='imagenet', backbone=None"),
