@@ -1,8 +1,8 @@
 """Reading, checking, augmenting and batching pictures with their masks."""
 
-from kseg.data import augment, datasets
+from kseg.data import annotations, augment, datasets
 from kseg.data.checking import check
 from kseg.data.datasets import Sample
 from kseg.data.loading import loader
 
-__all__ = ["Sample", "augment", "check", "datasets", "loader"]
+__all__ = ["Sample", "annotations", "augment", "check", "datasets", "loader"]

@@ -1,0 +1,60 @@
+"""The command that prepares data: convert."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from kseg.cli.shell import app, console
+
+
+@app.command()
+def convert(
+    tool: Annotated[
+        str,
+        typer.Argument(help="labelme, cvat, via, rectlabel, labelbox, coco or auto."),
+    ],
+    source: Annotated[Path, typer.Argument(help="The export: a file, or its folder.")],
+    output: Annotated[
+        Path, typer.Argument(help="The new folder; kseg train takes it.")
+    ],
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the photos, if not below SOURCE.")
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Class names of the ids 0, 1, …, by commas.")
+    ] = None,
+    rename: Annotated[
+        list[str] | None, typer.Option(help="label=class, e.g. truck=car; repeatable.")
+    ] = None,
+    attribute: Annotated[
+        str | None, typer.Option(help="via: the attribute that names the class.")
+    ] = None,
+    instances: Annotated[bool, typer.Option(help="Write instance ids, too.")] = False,
+    line_width: Annotated[
+        float, typer.Option(help="Thickness of lines and points in pixels.")
+    ] = 10.0,
+    skip_missing: Annotated[
+        bool, typer.Option(help="Leave out pictures whose photo is missing.")
+    ] = False,
+):
+    """Turn an export of an annotation tool into a folder that trains."""
+    from kseg.data import annotations
+
+    wrong = [text for text in rename or [] if "=" not in text]
+    if wrong:
+        raise ValueError(f"`--rename` must be label=class. Received: {wrong[0]!r}")
+    report = annotations.convert(
+        tool,
+        source,
+        output,
+        classes=classes.split(",") if classes else None,
+        renames=dict(text.split("=", 1) for text in rename or []),
+        images=images,
+        attribute=attribute,
+        instances=instances,
+        line_width=line_width,
+        skip_missing=skip_missing,
+    )
+    console.print(escape(str(report)))
