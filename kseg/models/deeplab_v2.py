@@ -93,7 +93,7 @@ def deeplab_v2(
         width_multiplier=width_multiplier,
         output_stride=output_stride,
         rescale=rescale,
-        **(_VGG16 if vgg else {}),
+        **(_VGG16 if vgg else encoder.caffe_layout(backbone)),
     )
     pyramid = ASPPSum(
         num_classes,

@@ -74,6 +74,7 @@ def deeplab_v3(
         width_multiplier=width_multiplier,
         output_stride=output_stride,
         rescale=rescale,
+        **encoder.caffe_layout(backbone),
         **options,
     )
 

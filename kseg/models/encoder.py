@@ -53,6 +53,17 @@ def build(
     return model, [output_stride // 2**i for i in reversed(range(maps))]
 
 
+def caffe_layout(backbone):
+    """Options by which a ResNet has the rates that the DeepLab papers state.
+
+    There every unit of a dilated stage has the stage's rate. A first unit whose 3x3
+    convolution lost its stride has to keep the rate of the stage before; where the 1x1 in
+    front of it had the stride, as in the Caffe models, it has the full rate.
+    """
+    is_resnet = isinstance(backbone, str) and backbone.startswith("resnet")
+    return {"stride_position": "1x1"} if is_resnet else {}
+
+
 def nearest(strides, stride):
     """Index of the map whose stride is nearest to `stride`, but the coarsest."""
     return min(

@@ -73,6 +73,7 @@ def ksac(
         width_multiplier=width_multiplier,
         output_stride=output_stride,
         rescale=rescale,
+        **encoder.caffe_layout(backbone),
     )
 
     image = keras.Input(input_shape, name="image")

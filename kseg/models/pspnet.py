@@ -81,6 +81,7 @@ def pspnet(
         width_multiplier=width_multiplier,
         output_stride=output_stride,
         rescale=rescale,
+        **encoder.caffe_layout(backbone),
     )
     if auxiliary_outputs:
         net = _with_auxiliary_map(net)

@@ -63,18 +63,14 @@ def at_8_and_16():
 
 
 def test_multi_grid_multiplies_the_rates_of_the_last_stage(at_8_and_16):
-    """Section 3.3: rates 2 * (1, 2, 4) at output stride 16, twice that at 8.
-
-    The first unit, whose 3x3 convolution has the stride that is left out, keeps the rate
-    of the stage before.
-    """
+    """Section 3.3: rates 2 * (1, 2, 4) at output stride 16, twice that at 8."""
     for net, unit_rate, previous in zip(at_8_and_16, (4, 2), (2, 1), strict=True):
         resnet = net.get_layer("resnet50")
         rates = [
             resnet.get_layer(f"conv5_block{i}_2_conv").dilation_rate[0]
             for i in (1, 2, 3)
         ]
-        assert rates == [previous, unit_rate * 2, unit_rate * 4]
+        assert rates == [unit_rate, unit_rate * 2, unit_rate * 4]
         assert resnet.get_layer("conv4_block6_2_conv").dilation_rate[0] == previous
 
 
