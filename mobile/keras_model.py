@@ -7,19 +7,8 @@ import keras
 import numpy as np
 
 from kseg.mobile.images import as_pair
+from kseg.models.inference import output_kind, photo_size
 
-_PROBABILITIES = {"softmax", "sigmoid"}
-# Layers that move scores about without making logits of probabilities or back.
-_MOVERS = {
-    "Cropping2D",
-    "Dropout",
-    "Identity",
-    "Permute",
-    "Reshape",
-    "Resizing",
-    "ResizingLike2D",
-    "UpSampling2D",
-}
 _ROOMS = ("layers", "backbones", "models", "losses", "metrics")
 
 
@@ -54,6 +43,10 @@ class KerasNet:
         self.activation = "none"
         if output_kind(model) == "logits":
             self.activation = "sigmoid" if self.num_classes == 1 else "softmax"
+
+    def size_for(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Returns the input's `(height, width)` for an image of `size`."""
+        return self.input_size or photo_size(size)
 
     def run(self, images: np.ndarray) -> np.ndarray:
         """Returns float32 scores `(batch, height, width, num_classes)`."""
@@ -120,30 +113,6 @@ def image_shape(model) -> tuple[int | None, int | None, int]:
     return shape[1:]
 
 
-def output_kind(model) -> str | None:
-    """Tells whether a model ends in probabilities or in logits.
-
-    Follows the output back, through layers that only move scores about, to a layer
-    that is named so or has an activation.
-
-    Args:
-        model: A Keras model.
-
-    Returns:
-        `"probabilities"`, `"logits"`, or `None` where the graph does not tell.
-    """
-    layer = _last_layer(model)
-    if layer is None:
-        return None
-    if layer.name in ("probabilities", "logits"):
-        return layer.name
-    activation = getattr(layer, "activation", None)
-    activation = getattr(activation, "__name__", type(layer).__name__.lower())
-    if activation in _PROBABILITIES:
-        return "probabilities"
-    return "logits" if activation == "linear" else None
-
-
 def with_output(model, output: str) -> keras.Model:
     """Returns a model over the same layers that ends in the wanted scores.
 
@@ -204,20 +173,3 @@ def _in_float32(model):
     copy = keras.models.clone_model(model, clone_function=clone, recursive=True)
     copy.set_weights(model.get_weights())
     return copy
-
-
-def _last_layer(model):
-    if not getattr(model, "outputs", None):
-        return None
-    tensor = model.outputs[0]
-    while True:
-        layer, node, index = tensor._keras_history
-        if isinstance(layer, keras.Model) and getattr(layer, "outputs", None):
-            tensor = layer.outputs[index]
-        elif type(layer).__name__ in _MOVERS and layer.name not in (
-            "probabilities",
-            "logits",
-        ):
-            tensor = layer._inbound_nodes[node].input_tensors[0]
-        else:
-            return layer

@@ -50,6 +50,10 @@ class LiteRTNet:
         if self._output["dtype"] in (np.int32, np.int64):
             self.num_classes = len(self.labels) or None
 
+    def size_for(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Returns the input's `(height, width)`, whatever the `size` of the image."""
+        return self.input_size
+
     def run(self, images: np.ndarray) -> np.ndarray:
         """Runs the net on one image.
 

@@ -49,7 +49,8 @@ def predict(model, images, output):
         list(zip(photos, targets, strict=True)), "Segmenting", transient=True
     ):
         image = read_image(photo)
-        mask = segmenter.segment(image).category_mask
+        result = segmenter.segment(image, output_confidence_masks=False)
+        mask = result.category_mask
         target.parent.mkdir(parents=True, exist_ok=True)
         path = target.with_name(target.name + "_mask.png")
         picture = Image.fromarray(mask)

@@ -10,9 +10,6 @@ from kseg.mobile.images import as_pair, read_image, resize_image, resize_map
 from kseg.mobile.litert_net import LiteRTNet, activate
 
 WEIGHTS = Path(__file__).parent / "weights"
-# A net that takes any size gets the photo with at most this long side, in steps of
-# the deepest stride that backbones have.
-_LONG_SIDE, _STEP = 512, 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,47 +106,34 @@ class ImageSegmenter:
         self._net = net
         self._lock = threading.Lock()
 
-    def segment(self, image) -> SegmentationResult:
+    def segment(
+        self, image, *, output_confidence_masks: bool | None = None
+    ) -> SegmentationResult:
         """Segments one image.
 
         Args:
             image: Path, PIL image (EXIF orientation is applied), or uint8 array of
                 shape `(height, width)` or `(height, width, 1, 3 or 4)`, of any size.
+            output_confidence_masks: As for the segmenter, for this image alone. `None`
+                takes the segmenter's.
 
         Returns:
             A `SegmentationResult` at the image's size.
         """
         image = read_image(image)
         size = image.shape[:2]
-        pixels = resize_image(image, self.input_size or _fit(size), self._net.channels)
+        pixels = resize_image(image, self._net.size_for(size), self._net.channels)
         with self._lock:
             scores = self._net.run(pixels[None])[0]
         if np.issubdtype(scores.dtype, np.integer):
             ids = scores.reshape(scores.shape[:2])
             return SegmentationResult(resize_map(_compact(ids), size))
-        return self._result(activate(scores, self._activation), size)
+        if output_confidence_masks is None:
+            output_confidence_masks = self.output_confidence_masks
+        scores = activate(scores, self._activation)
+        return _result(scores, size, output_confidence_masks)
 
     __call__ = segment
-
-    def _result(self, scores, size):
-        maps = None
-        if self.output_confidence_masks:
-            maps = np.empty((*size, scores.shape[-1]), "float32")
-        best = ids = None
-        for index in range(scores.shape[-1]):  # one class at a time: photos are large
-            confidence = resize_map(scores[..., index], size)
-            if maps is not None:
-                maps[..., index] = confidence
-            if ids is None:
-                best, ids = confidence.copy(), np.zeros(size, "int32")
-            else:
-                ids[confidence > best] = index
-                np.maximum(best, confidence, out=best)
-        if scores.shape[-1] == 1:
-            ids = best > 0.5
-        elif scores.shape[-1] > 256:
-            return SegmentationResult(ids, maps)
-        return SegmentationResult(ids.astype("uint8"), maps)
 
     def __repr__(self):
         source = self.model if isinstance(self.model, str | Path) else self.model.name
@@ -214,9 +198,25 @@ def _read_file(path):
     return path.read_bytes()
 
 
-def _fit(size):
-    scale = min(1.0, _LONG_SIDE / max(size))
-    return tuple(max(_STEP, round(side * scale / _STEP) * _STEP) for side in size)
+def _result(scores, size, with_confidence):
+    maps = None
+    if with_confidence:
+        maps = np.empty((*size, scores.shape[-1]), "float32")
+    best = ids = None
+    for index in range(scores.shape[-1]):  # one class at a time: photos are large
+        confidence = resize_map(scores[..., index], size)
+        if maps is not None:
+            maps[..., index] = confidence
+        if ids is None:
+            best, ids = confidence.copy(), np.zeros(size, "int32")
+        else:
+            ids[confidence > best] = index
+            np.maximum(best, confidence, out=best)
+    if scores.shape[-1] == 1:
+        ids = best > 0.5
+    elif scores.shape[-1] > 256:
+        return SegmentationResult(ids, maps)
+    return SegmentationResult(ids.astype("uint8"), maps)
 
 
 def _compact(ids):

@@ -1,6 +1,8 @@
 """Every command on small files, and what it says when the input is wrong."""
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -33,7 +35,8 @@ def run_folder(squares_folder, tmp_path_factory):
         "-o",
         output,
         *("--size", 64, "--epochs", 3, "--batch-size", 4),
-        *("--model-arguments", '{"width_multiplier": 0.5}'),
+        *("--model", "unet", "--backbone", "none"),
+        *("--model-arguments", '{"filters": [4, 8]}'),
     )
     return output, printed
 
@@ -71,7 +74,72 @@ def test_evaluate_prints_the_figures_of_the_summary(run_folder, squares_folder):
     output, _ = run_folder
     summary = json.loads((output / "summary.json").read_text())
     printed = kseg("evaluate", output / "best.keras", squares_folder)
-    assert f"{summary['validation']['mean_iou']:.3f}" in printed
+    # The command runs Keras step by step, training a compiled graph: a pixel may flip.
+    shown = float(re.search(r"mean_iou +│ (\d\.\d{4})", printed)[1])
+    assert shown == pytest.approx(summary["validation"]["mean_iou"], abs=5e-4)
+
+
+def test_evaluate_takes_all_photos_of_a_plain_folder(run_folder, squares_folder):
+    output, _ = run_folder
+    printed = kseg("evaluate", output / "best.keras", squares_folder, "--split", "all")
+    assert "on 12 photos" in " ".join(printed.split())
+
+
+def test_train_says_when_training_did_not_improve_the_start(
+    squares_folder, tmp_path, monkeypatch
+):
+    from kseg import training
+
+    start = {"mean_iou": 0.75}
+    summary = {
+        "kept": "start",
+        "tried": {"start": start, "epoch 3": {"mean_iou": 0.5}},
+        "validation": start,
+        "config": {"size": [32, 32]},
+    }
+    received = {}
+    monkeypatch.setattr(
+        training, "train", lambda *_, **arguments: received.update(arguments) or summary
+    )
+    monkeypatch.setattr(cli.training, "export_best", lambda *_: "float32")
+    printed = kseg("train", squares_folder, "-o", tmp_path, "--start", "person")
+    assert "did not improve" in printed
+    assert "0.7500" in printed
+    assert "model.tflite (float32)" in " ".join(printed.split())
+    assert received["size"] is received["learning_rate"] is None
+    assert received["start"].output_shape[-1] == 1
+
+
+def test_a_tflite_cannot_be_the_start(squares_folder, tmp_path):
+    with pytest.raises(ValueError, match=r"`--start` must be .*'person_float16'"):
+        kseg(
+            *("train", squares_folder, "-o", tmp_path / "run"),
+            *("--start", "person_float16"),
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("failing", [("float16",), ("float16", "float32")])
+def test_a_net_beyond_half_precision_is_exported_in_single(
+    tmp_path, monkeypatch, capsys, failing
+):
+    from kseg import mobile
+
+    def export(net, path, *, precision, size, **more):
+        assert size == (256, 256)
+        if precision in failing:
+            raise mobile.ParityError(f"largest error of {precision} is 0.3", None)
+
+    monkeypatch.setattr(mobile, "export", export)
+    weights = ROOT / "mobile" / "weights"
+    shutil.copy(weights / "person.keras", tmp_path / "best.keras")
+    arguments = tmp_path, (256, 256), None, ("background", "person")
+    if "float32" in failing:
+        with pytest.raises(RuntimeError, match=r"best\.keras.*no model\.tflite.*0\.3"):
+            cli.training.export_best(*arguments)
+    else:
+        assert cli.training.export_best(*arguments) == "float32"
+        assert "largest error of float16" in capsys.readouterr().out
 
 
 def test_predict_writes_a_mask_and_an_overlay_at_the_size_of_each_photo(
@@ -108,6 +176,20 @@ def test_info_of_both_kinds_of_file(run_folder):
     output, _ = run_folder
     for name in ("best.keras", "model.tflite"):
         assert "64" in kseg("info", output / name)
+
+
+def test_convert_makes_a_folder_of_an_export(data_dir, tmp_path):
+    source = data_dir("annotations") / "labelme" / "semantic_segmentation"
+    printed = kseg("convert", "labelme", source, tmp_path / "out")
+    masks = list((tmp_path / "out" / "masks").iterdir())
+    photos = list((tmp_path / "out" / "images").iterdir())
+    assert {m.stem for m in masks} == {p.stem for p in photos} != set()
+    assert str(len(masks)) in printed
+
+
+def test_convert_refuses_a_rename_that_is_none(tmp_path):
+    with pytest.raises(ValueError, match="`--rename` must be label=class"):
+        kseg("convert", "coco", tmp_path, tmp_path / "out", "--rename", "truck")
 
 
 def test_lint_prints_the_verdict_of_both_gpus():

@@ -38,7 +38,11 @@ Labels = Annotated[
     str | None, typer.Option(help="Label set of the data set, e.g. 'person' for CCP.")
 ]
 Size = Annotated[
-    str, typer.Option(help="Height and width of the crops: 256, or 240x320.")
+    str | None,
+    typer.Option(
+        help="Height and width of the crops: 256, or 240x320. [default: the start "
+        "net's, else 256]"
+    ),
 ]
 
 

@@ -36,10 +36,13 @@ def train(
     start: Annotated[
         str | None, typer.Option(help="A .keras file or shipped net to start from.")
     ] = None,
-    size: Size = "256",
+    size: Size = None,
     epochs: int = 60,
     batch_size: int = 16,
-    learning_rate: float = 1e-3,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(help="Highest learning rate. [default: 1e-3, with --start 1e-4]"),
+    ] = None,
     schedule: Schedule = Schedule.cosine,
     warmup_epochs: int = 2,
     weight_decay: float = 1e-4,
@@ -57,7 +60,7 @@ def train(
     Call it again with the same arguments to go on with a run that was stopped.
     """
     load_keras_quietly()
-    from kseg import data, mobile, training
+    from kseg import data, training
 
     photos = data.datasets.open_dataset(folder, split="train", labels=labels)
     validation = data.datasets.open_dataset(folder, split="validation", labels=labels)
@@ -69,8 +72,8 @@ def train(
         model=model,
         backbone=None if backbone == "none" else backbone,
         model_arguments=parse_json("--model-arguments", model_arguments),
-        start=mobile.load(start).model if start else None,
-        size=parse_size(size),
+        start=load_start(start) if start else None,
+        size=None if size is None else parse_size(size),
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
@@ -82,15 +85,20 @@ def train(
         smallest_crop=smallest_crop,
         seed=seed,
     )
-    print_results("validation", summary["validation"])
-    mobile.export(
-        mobile.load(output / "best.keras").model,
-        output / "model.tflite",
-        precision="float16",
-        calibration=validation[:8],
-        labels=photos.class_names,
+    print_results(f"validation, {summary['kept']}", summary["validation"])
+    if summary["kept"] == "start":
+        console.print(
+            "Training did not improve on the start net, which best.keras holds: try "
+            "more photos, more epochs or another --learning-rate."
+        )
+    elif "start" in summary["tried"]:
+        print_results("before training", summary["tried"]["start"])
+    size = tuple(summary["config"]["size"])
+    precision = export_best(output, size, validation[:8], photos.class_names)
+    console.print(
+        f"Everything is in {output}: best.keras, model.tflite ({precision}), "
+        "curves.png, …"
     )
-    console.print(f"Everything is in {output}: best.keras, model.tflite, curves.png, …")
 
 
 @app.command()
@@ -105,10 +113,10 @@ def evaluate(
     import kseg
     from kseg import data, training
 
+    segmenter = kseg.load(model)
     dataset = data.datasets.open_dataset(folder, split=str(split), labels=labels)
     print_results(
-        f"{model} on {len(dataset)} photos",
-        training.evaluate(kseg.load(model), dataset),
+        f"{model} on {len(dataset)} photos", training.evaluate(segmenter, dataset)
     )
 
 
@@ -125,6 +133,48 @@ def predict(
         load_keras_quietly()
     written = prediction.predict(model, images, output)
     console.print(f"{len(written)} photos: masks and overlays are in {output}")
+
+
+def load_start(start):
+    """The Keras model of a `.keras` file or a shipped net."""
+    from kseg import mobile
+
+    net = mobile.load(start).model
+    if isinstance(net, str | Path):
+        raise ValueError(
+            "`--start` must be a .keras file or the name of a shipped Keras net, such "
+            f"as person: a .tflite cannot be trained. Received: {start!r}"
+        )
+    return net
+
+
+def export_best(run, size, photos, labels):
+    """Writes `model.tflite` of `best.keras`, and returns its precision.
+
+    Half precision, unless the net's numbers leave its range: then single.
+    """
+    from kseg import mobile
+
+    net = mobile.load(run / "best.keras").model
+    failures = []
+    for precision in ("float16", "float32"):
+        try:
+            mobile.export(
+                net,
+                run / "model.tflite",
+                size=size,
+                precision=precision,
+                calibration=photos,
+                labels=labels,
+            )
+            return precision
+        except mobile.ExportError as error:
+            failures.append(f"{precision}: {error}")
+            console.print(failures[-1])
+    raise RuntimeError(
+        f"The net is trained, and {run} holds best.keras, summary.json and the rest, "
+        f"but no model.tflite: {' '.join(failures)}"
+    )
 
 
 def describe(dataset, validation_count):

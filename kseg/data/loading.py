@@ -2,11 +2,10 @@
 
 import operator
 
-import keras
 import numpy as np
 
 from kseg.data.augment import Compose
-from kseg.data.prefetching import Prefetcher
+from kseg.data.batches import Batches, check_integer
 
 
 def loader(
@@ -15,13 +14,14 @@ def loader(
     size: int | tuple[int, int],
     *,
     augment=None,
+    maps=None,
     shuffle: bool = True,
     seed: int = 0,
     check: bool = False,
     drop_last: bool | None = None,
     workers: int = 1,
     max_queue_size: int = 4,
-) -> "Batches":
+) -> Batches:
     """Makes batches for `model.fit`, `model.evaluate` and `model.predict`.
 
     The order of the samples depends on `seed` and the epoch alone, the augmentation
@@ -48,6 +48,9 @@ def loader(
         augment: A transform of `kseg.data.augment`, or a function of image, mask,
             `numpy.random.Generator` and size that returns image and mask of that
             size. `None` resizes the whole photo.
+        maps: A function of the augmented mask that returns the weight of every pixel,
+            or other maps of the truth that the loss reads from its `sample_weight`,
+            such as `kseg.losses.border_weights`.
         shuffle: Whether each epoch has an order of its own.
         seed: Non-negative integer.
         check: Whether to read every sample first, with `kseg.data.check`.
@@ -60,7 +63,7 @@ def loader(
     Returns:
         `Batches`, a `keras.utils.PyDataset` of pairs: images, float32 of shape
         `(batch, *size, 3)` with values 0 to 255, and masks, int32 of shape
-        `(batch, *size)`.
+        `(batch, *size)`; with `maps`, of triples that end with those, float32.
     """
     if not len(dataset):
         raise ValueError(
@@ -73,10 +76,15 @@ def loader(
             "`augment` must be a transform such as `kseg.data.augment.standard()`, or "
             f"None. Received: augment={augment!r}"
         )
-    batch_size = _check_integer("batch_size", batch_size, 1)
-    seed = _check_integer("seed", seed, 0)
-    workers = _check_integer("workers", workers, 0)
-    max_queue_size = _check_integer("max_queue_size", max_queue_size, 1)
+    if maps is not None and not callable(maps):
+        raise TypeError(
+            "`maps` must be a function of the mask, such as "
+            f"`kseg.losses.border_weights`, or None. Received: maps={maps!r}"
+        )
+    batch_size = check_integer("batch_size", batch_size, 1)
+    seed = check_integer("seed", seed, 0)
+    workers = check_integer("workers", workers, 0)
+    max_queue_size = check_integer("max_queue_size", max_queue_size, 1)
     try:
         size = (size, size) if np.ndim(size) == 0 else tuple(size)
         size = tuple(map(operator.index, size))
@@ -98,146 +106,10 @@ def loader(
         batch_size,
         size,
         augment=augment,
+        maps=maps,
         shuffle=bool(shuffle),
         seed=seed,
         drop_last=drop_last,
         workers=workers,
         max_queue_size=max_queue_size,
     )
-
-
-class Batches(keras.utils.PyDataset):
-    """Pairs of images and masks; `kseg.data.loader` makes it.
-
-    `batches[i]` is batch `i` of the epoch that `epoch` names; a loop of your own goes
-    over `batches` and calls `batches.on_epoch_end()` after each epoch. Two things that
-    Keras 3.15 does to a `PyDataset` would make the order depend on more than seed and
-    epoch, and are met here:
-
-    - `fit` asks for the batches of an epoch in an order drawn from Python's global
-      generator, unless it is told `shuffle=False`. So while Keras runs an epoch, the
-      first index that it asks for gets batch 0, the next new one batch 1.
-    - With `workers` above 1 it keeps what it fetched while it built the model, and
-      serves that at the head of the first epoch (on JAX and PyTorch). So the threads
-      are kept here; Keras is told of one worker, which it runs none for.
-
-    Attributes:
-        epoch: Number of the epoch that comes next, or that is under way. Set it
-            before `fit` to go on where another run ended; every later call of `fit`
-            or `evaluate` on the same object skips one number.
-    """
-
-    def __init__(
-        self,
-        dataset,
-        batch_size,
-        size,
-        *,
-        augment,
-        shuffle,
-        seed,
-        drop_last,
-        workers,
-        max_queue_size,
-    ):
-        super().__init__(workers=1)
-        self.dataset = dataset
-        self.batch_size = batch_size
-        self.size = size
-        self.augment = augment
-        self.shuffle = shuffle
-        self.seed = seed
-        self.drop_last = drop_last
-        self.epoch = 0
-        self._positions = None  # index that Keras asks for -> batch, in its epochs
-        self._prefetcher = Prefetcher(self._make, workers, max_queue_size)
-
-    @property
-    def epoch(self) -> int:
-        return self._epoch
-
-    @epoch.setter
-    def epoch(self, value: int):
-        self._epoch = _check_integer("epoch", value, 0)
-        # `fit` and `evaluate` end an epoch once before the first begins.
-        self._end_counts = False
-
-    def __len__(self):
-        full, rest = divmod(len(self.dataset), self.batch_size)
-        return full if full and (self.drop_last or not rest) else full + bool(rest)
-
-    def __getitem__(self, index):
-        index = range(len(self))[index]
-        if self._positions is None:
-            return self._make(self._epoch, index)
-        position = self._positions.setdefault(index, len(self._positions))
-        return self._prefetcher.get(self._epoch, position, len(self))
-
-    def __iter__(self):
-        self._end_counts = True  # a loop of the user's own, without that extra end
-        epoch = self._epoch
-        for index in range(len(self)):
-            yield self._prefetcher.get(epoch, index, len(self))
-
-    def on_epoch_begin(self):
-        self._positions = {}
-
-    def on_epoch_end(self):
-        self._positions = None
-        self._prefetcher.clear()
-        self._epoch += self._end_counts
-        self._end_counts = True
-
-    def _make(self, epoch, index):
-        """Makes a batch: of the arguments and the attributes set at the start only."""
-        start = index * self.batch_size
-        chosen = self._order(epoch)[start : start + self.batch_size].tolist()
-        images = np.empty((len(chosen), *self.size, 3), "float32")
-        masks = np.empty((len(chosen), *self.size), "int32")
-        for i, sample_index in enumerate(chosen):
-            try:
-                image, mask = self._make_sample(epoch, sample_index)
-                if image.shape != images.shape[1:] or mask.shape != masks.shape[1:]:
-                    raise ValueError(
-                        f"`augment` must return an image and a mask of {self.size}. "
-                        f"Received: shapes {image.shape}, {mask.shape}"
-                    )
-            except Exception as error:
-                name = self._name(sample_index)
-                kind = type(error).__name__
-                raise ValueError(f"{name} is broken: {kind}: {error}") from error
-            images[i], masks[i] = image, mask
-        return images, masks
-
-    def _order(self, epoch):
-        if not self.shuffle:
-            return np.arange(len(self.dataset))
-        seeds = np.random.SeedSequence(self.seed, spawn_key=(epoch,))
-        return np.random.default_rng(seeds).permutation(len(self.dataset))
-
-    def _make_sample(self, epoch, index):
-        sample = self.dataset[index]
-        image, mask = np.asarray(sample.image), np.asarray(sample.mask)
-        if mask.dtype != "uint8":
-            if mask.dtype.kind not in "iu":
-                raise ValueError(
-                    f"A mask must hold integer class ids. Received: {mask.dtype}"
-                )
-            mask = mask.astype("int32", copy=False)
-        seeds = np.random.SeedSequence(self.seed, spawn_key=(epoch, index))
-        return self.augment(image, mask, np.random.default_rng(seeds), self.size)
-
-    def _name(self, index):
-        ids = getattr(self.dataset, "ids", None)
-        name = f"Sample {index}" if ids is None else f"Sample {ids[index]!r}"
-        if not hasattr(self.dataset, "paths"):
-            return name
-        return f"{name} ({', '.join(map(str, self.dataset.paths(index)))})"
-
-
-def _check_integer(name, value, low):
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"`{name}` must be an integer. Received: {name}={value!r}")
-    if value < low:
-        raise ValueError(f"`{name}` must be at least {low}. Received: {name}={value}")
-    return int(value)

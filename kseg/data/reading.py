@@ -137,7 +137,8 @@ def mask_values(image: Image.Image, path: str | Path) -> np.ndarray:
         raise ValueError(
             "A mask must hold one class id per pixel (greyscale or palette). For "
             "masks painted in colours pass their meaning to `ImageFolder`, as in "
-            "`colors={(0, 0, 0): 0, (255, 0, 255): 1}`. "
+            "`colors={(0, 0, 0): 0, (255, 0, 255): 1}`; for the command line save them "
+            "as class ids, with a name per line in classes.txt beside them. "
             f"Received: mask={str(path)!r} in colours such as "
             f"{_some_colors(colors)}"
         )

@@ -1,11 +1,13 @@
 """Evaluates a segmenter at the photos' own resolution."""
 
-import math
+from pathlib import Path
 
+import keras
 import numpy as np
 from PIL import Image
 
 from kseg import metrics
+from kseg.models.inference import output_kind, photo_size
 
 
 def evaluate(
@@ -18,7 +20,9 @@ def evaluate(
     confusion matrix is summed over the whole data set.
 
     Args:
-        segmenter: What `kseg.load` returns, or a Keras model with a fixed size.
+        segmenter: What `kseg.load` returns, or a Keras model, of probabilities or
+            logits. A model that takes any size gets each photo with its long side at
+            most 512, as `kseg.load` does.
         dataset: A `kseg.data.datasets.Dataset`.
         metrics_names: Metrics of `kseg.metrics.SegmentationMetrics` to report.
             Defaults to pixel accuracy, mean IoU and the IoU of each class.
@@ -27,9 +31,12 @@ def evaluate(
         A dict of floats, by metric name.
 
     Raises:
-        ValueError: If the mask of a photo has another size than the photo, or holds
-            labels that the data set does not have.
+        TypeError: If `segmenter` or `dataset` is something else, such as a path.
+        ValueError: If the net has other classes than the data set, or the mask of a
+            photo has another size than the photo or holds labels that the data set
+            does not have.
     """
+    _check(segmenter, dataset)
     metric = metrics.SegmentationMetrics(
         dataset.num_classes,
         metrics=metrics_names,
@@ -47,26 +54,62 @@ def evaluate(
 def category_mask(segmenter, image):
     """Class ids `(height, width)` of `image` (uint8) at its own size."""
     if hasattr(segmenter, "segment"):
-        return segmenter.segment(image).category_mask
-    probabilities = _probabilities(segmenter, image)
-    if probabilities.shape[-1] == 1:
-        return (probabilities[..., 0] > 0.5).astype("uint8")
-    return probabilities.argmax(-1)
+        result = segmenter.segment(image, output_confidence_masks=False)
+        return result.category_mask
+    scores = _scores(segmenter, image)
+    maps = (_resized(scores[..., i], image.shape) for i in range(scores.shape[-1]))
+    best = next(maps)
+    if scores.shape[-1] == 1:
+        return (best > 0.5).astype("uint8")
+    ids = np.zeros(best.shape, "int32")
+    for index, confidence in enumerate(maps, 1):  # photos are large, classes many
+        ids[confidence > best] = index
+        best = np.maximum(best, confidence)
+    return ids
 
 
-def _probabilities(model, image):
-    """Probabilities of a fixed-size Keras model, resized to the size of `image`."""
+def _scores(model, image):
+    """Probabilities of a Keras model at the size of its output."""
     height, width = model.input_shape[1:3]
     if height is None or width is None:
-        # The whole photo, rounded up to what every backbone here divides.
-        height, width = (math.ceil(n / 32) * 32 for n in image.shape[:2])
+        height, width = photo_size(image.shape[:2])
     resized = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
-    scores = model.predict_on_batch(np.asarray(resized, "float32")[None])[0]
-    size = (image.shape[1], image.shape[0])
-    maps = [
-        Image.fromarray(np.ascontiguousarray(scores[..., i], "float32")).resize(
-            size, Image.Resampling.BILINEAR
+    scores = model.predict_on_batch(np.asarray(resized, "float32")[None])
+    if isinstance(scores, list | tuple):  # the first output is the segmentation
+        scores = scores[0]
+    if output_kind(model) == "logits":
+        activate = keras.ops.sigmoid if scores.shape[-1] == 1 else keras.ops.softmax
+        scores = activate(keras.ops.cast(scores, "float32"))
+    return keras.ops.convert_to_numpy(scores)[0]
+
+
+def _resized(confidence, shape):
+    picture = Image.fromarray(np.ascontiguousarray(confidence, "float32"))
+    size = (shape[1], shape[0])
+    return np.asarray(picture.resize(size, Image.Resampling.BILINEAR))
+
+
+def _check(segmenter, dataset):
+    is_model = isinstance(segmenter, keras.Model) and hasattr(segmenter, "outputs")
+    if not is_model and not hasattr(segmenter, "segment"):
+        raise TypeError(
+            "`segmenter` must be a functional Keras model or what `kseg.load` returns, "
+            "as in kseg.training.evaluate(kseg.load('person'), dataset). "
+            f"Received: segmenter={segmenter!r} (of type {type(segmenter).__name__})"
         )
-        for i in range(scores.shape[-1])
-    ]
-    return np.stack([np.asarray(m) for m in maps], -1)
+    if isinstance(dataset, str | Path):
+        raise TypeError(
+            "`dataset` must be a data set: kseg.data.datasets.open_dataset(path, "
+            f"'validation') opens one. Received: dataset={str(dataset)!r}"
+        )
+    if is_model:
+        channels = segmenter.outputs[0].shape[-1]
+    else:
+        channels = getattr(segmenter, "num_classes", None)  # None: ids without names
+    # One channel means two classes, whose masks equal those of a net of two channels.
+    if channels is not None and max(2, channels) != max(2, dataset.num_classes):
+        raise ValueError(
+            f"`segmenter` must have {dataset.num_classes} output channels, for the "
+            f"classes {list(dataset.class_names)} of the data set. "
+            f"Received: a segmenter of {channels}"
+        )

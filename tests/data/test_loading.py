@@ -310,6 +310,51 @@ def test_a_function_serves_as_augmentation():
     np.testing.assert_array_equal(masks[2], dataset[2].mask[:, ::-1])
 
 
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_maps_of_the_augmented_masks_end_the_batch(channels):
+    def flip(image, mask, rng, size):
+        return image[:, ::-1], mask[:, ::-1]
+
+    def maps(mask):
+        return np.broadcast_to(
+            (mask == 2)[(..., *(None,) * len(channels))], (24, 30, *channels)
+        )
+
+    batches = whole(Pictures(), 4, augment=flip, maps=maps, workers=2)
+    for images, masks, third in batches:
+        assert third.dtype == "float32" and third.shape == (
+            *images.shape[:3],
+            *channels,
+        )
+        expected = masks == 2
+        np.testing.assert_array_equal(third[..., 0] if channels else third, expected)
+
+
+def test_maps_reach_the_loss_as_sample_weight():
+    """In `fit` and in `evaluate`: a loss that returns their sum."""
+    dataset = Pictures(4)
+    batches = whole(dataset, 4, maps=lambda mask: mask == 1, shuffle=False)
+    counted = sum(np.sum(dataset[i].mask == 1) for i in range(4))
+
+    class Summed(keras.losses.Loss):
+        def __call__(self, y_true, y_pred, sample_weight=None):
+            return keras.ops.sum(sample_weight) + 0 * keras.ops.sum(y_pred)
+
+    inputs = keras.Input((24, 30, 3))
+    model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
+    model.compile("sgd", Summed())
+    assert model.evaluate(batches, verbose=0) == counted
+    assert model.fit(batches, verbose=0).history["loss"] == [counted]
+
+
+def test_maps_that_fail_name_the_sample():
+    def fail(mask):
+        raise ValueError("no object")
+
+    with pytest.raises(ValueError, match="'photo0' is broken: ValueError: no object"):
+        whole(Pictures(), 4, maps=fail, shuffle=False)[0]
+
+
 def test_check_comes_first(monkeypatch):
     checked = []
 
@@ -363,6 +408,7 @@ def test_threads_end_with_the_epoch():
         ({"workers": -1}, ValueError),
         ({"max_queue_size": 0}, ValueError),
         ({"augment": "standard"}, TypeError),
+        ({"maps": "border"}, TypeError),
         ({"dataset": []}, ValueError),
     ],
 )

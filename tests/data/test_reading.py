@@ -237,7 +237,9 @@ def test_grey_mask_saved_with_more_channels_gives_its_grey_values(tmp_path, mode
 def test_coloured_mask_is_refused_with_the_way_out(tmp_path):
     path = tmp_path / "road.png"
     Image.new("RGB", (2, 2), (255, 0, 255)).save(path)
-    with pytest.raises(ValueError, match=r"`colors=.*road\.png.*\(255, 0, 255\)"):
+    with pytest.raises(
+        ValueError, match=r"`colors=.*classes\.txt.*road\.png.*\(255, 0, 255\)"
+    ):
         read_mask(path)
     assert (read_mask_colors(path) == [255, 0, 255]).all()
 

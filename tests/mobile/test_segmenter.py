@@ -126,9 +126,15 @@ def test_a_keras_model_of_any_size_keeps_the_images_proportions(net):
     any_size = ImageSegmenter(net)
     assert any_size.input_size is None
     assert any_size(np.zeros((300, 70, 3), "uint8")).category_mask.shape == (300, 70)
-    # Longer side 512, both in steps of 32, none below 32.
-    assert segmenter._fit((3000, 1500)) == (512, 256)
-    assert segmenter._fit((20, 4000)) == (32, 512)
+
+
+def test_confidence_masks_can_be_left_out_for_one_image(net, crops):
+    segmenter = ImageSegmenter(net, size=SIZE)
+    whole = segmenter.segment(crops[0][20])
+    ids_only = segmenter.segment(crops[0][20], output_confidence_masks=False)
+    assert ids_only.confidence_masks is None
+    np.testing.assert_array_equal(ids_only.category_mask, whole.category_mask)
+    assert segmenter(crops[0][20]).confidence_masks is not None
 
 
 def test_a_keras_model_of_logits_gets_its_activation(net, file, crops):

@@ -195,15 +195,19 @@ def _refuse_mixed(surveys):
         raise ValueError(
             "The masks must tell whether 255 is the foreground or to be ignored: "
             "some hold 1, others 255, none both. Save them all as 0/1 masks, or pass "
-            "`class_names` (as in `class_names=('background', 'person')`) to have 255 "
-            f"ignored. Received: 1 in {str(files[1][0])!r}, "
+            "`class_names` (as in `class_names=('background', 'person')`, or a name per "
+            "line in a file classes.txt in the mask folder) to have 255 ignored. "
+            f"Received: 1 in {str(files[1][0])!r}, "
             f"255 in {str(files[255][0])!r}"
         )
 
 
 def _unnamed(surveys, ids):
     """Names for class ids without names, if the ids themselves leave no doubt."""
-    wish = "Pass `class_names`, the name of every class id from 0 on"
+    wish = (
+        "Pass `class_names`, the name of every class id from 0 on (for the command "
+        "line: one per line in a file classes.txt in the mask folder or beside it)"
+    )
     if len(ids) < 2:
         _refuse(
             surveys,

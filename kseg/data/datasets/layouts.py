@@ -34,12 +34,13 @@ def open_dataset(
 
     A validation folder may be named `val`, `valid` or `validation`. Where there is
     none, the tenth of the samples whose ids hash lowest (SHA-256), at least one, is
-    the validation split: the same on every machine and in every run.
+    the validation split: the same on every machine and in every run, and `"all"` is
+    both together.
 
     Args:
         path: Root of the data set.
         split: `"train"`, `"validation"`, or another split that the data set has
-            (`"test"`; `"all"` for CCP).
+            (`"test"`; `"all"` for CCP and for folders without validation folder).
         labels: For data sets with several sets of labels (CCP) which to take.
 
     Returns:
@@ -68,7 +69,11 @@ def open_dataset(
         )
     datasets = ImageFolder.splits(root, folders)
     if "validation" not in datasets:
-        datasets["train"], datasets["validation"] = _hold_out(datasets["train"])
+        whole = datasets["train"]
+        if split == "all":
+            return whole
+        datasets["train"], datasets["validation"] = _hold_out(whole)
+        datasets["all"] = whole
     if split not in datasets:
         raise ValueError(
             f"`split` must be one of {', '.join(map(repr, datasets))} for this data "

@@ -123,7 +123,9 @@ def test_one_class_alone_is_undecidable(masks, row):
 
 @pytest.mark.parametrize("row", [[0, 128, 255], [0, 50, 100, 150], [0, 1, 9, 20]])
 def test_sparse_values_are_undecidable(masks, row):
-    with pytest.raises(ValueError, match=r"Pass `class_names`.*grey levels.*0\.png"):
+    with pytest.raises(
+        ValueError, match=r"Pass `class_names`.*classes\.txt.*levels.*0\.png"
+    ):
         infer(masks(row), None, 255)
 
 

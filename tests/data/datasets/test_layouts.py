@@ -39,6 +39,12 @@ def test_held_out_samples_are_those_of_lowest_sha256(twenty):
     assert len(open_dataset(twenty)) == 18
 
 
+def test_all_is_training_and_validation_together(twenty, make_folder, tmp_path):
+    assert open_dataset(twenty, "all").ids == ImageFolder(twenty).ids
+    one = make_folder({"a": [[0, 1]]}, tmp_path / "one")
+    assert len(open_dataset(one, "all")) == 1
+
+
 def test_adding_photos_moves_few_samples_between_splits(twenty, make_folder):
     before = set(open_dataset(twenty).ids)
     make_folder({f"later {i}": [[0, 255]] for i in range(2)}, twenty)
