@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 # What runs on every Keras backend: layers, models, losses, metrics, training.
 CORE := tests/contracts tests/layers tests/losses tests/metrics
 
-.PHONY: demo test lint test-slow test-backends oracles person clean
+.PHONY: demo test lint test-slow test-backends oracles person peers clean
 
 demo: .venv/demo.installed
 	$(BIN)/kseg demo
@@ -51,8 +51,18 @@ oracles: .venv/oracles.installed
 	$(BIN)/python -m pip install --quiet --requirement requirements/oracles.txt
 	touch $@
 
+# Environments of the libraries that benchmarks/ compares with, some GB.
+peers: .venv-smp/bin/python .venv-keras-hub/bin/python .venv-pydensecrf/bin/python
+
+.venv-smp/bin/python: PACKAGES = segmentation-models-pytorch torch torchvision
+.venv-keras-hub/bin/python: PACKAGES = keras-hub tensorflow
+.venv-pydensecrf/bin/python: PACKAGES = pydensecrf2 numpy  # needs a C++ compiler
+.venv-smp/bin/python .venv-keras-hub/bin/python .venv-pydensecrf/bin/python:
+	$(PYTHON) -m venv $(@D)/..
+	$(@D)/pip install --quiet $(PACKAGES) || (rm -rf $(@D)/.. && false)
+
 clean:
-	rm -rf .venv build dist *.egg-info
+	rm -rf .venv .venv-* build dist *.egg-info
 
 # Trains the person net that ships; CCP is the folder of Clothing Co-Parsing. An
 # hour and a quarter on 2 cores. A run that was stopped goes on where it was.

@@ -8,7 +8,7 @@
 | `kseg.losses`, `kseg.metrics` | for masks of integers, with an ignore class |
 | `kseg.data` | data sets, paired augmentation, batches for `model.fit` |
 | `kseg.training` | the loop behind `kseg train`, and its parts |
-| `kseg.postprocess` | edge refinement of masks |
+| `kseg.postprocess` | edge refinement of masks, dense CRF, tiles |
 | `kseg.plot` | overlays, legends, sheets, curves |
 | `kseg.mobile` | export to .tflite, and what runs on the phone |
 | `kseg.load` | a trained net, from a file or by name |

@@ -26,6 +26,9 @@ Precision = StrEnum(
 )
 Split = StrEnum("Split", ["train", "validation", "test", "all"])
 Profile = StrEnum("Profile", ["delegate", "litert"])
+ClassWeights = StrEnum(
+    "ClassWeights", ["median_frequency", "inverse", "enet", "effective_number"]
+)
 Schedule = StrEnum("Schedule", ["cosine", "poly"])
 
 Model = Annotated[

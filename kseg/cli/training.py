@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from kseg.cli.shell import (
+    ClassWeights,
     Folder,
     Labels,
     Model,
@@ -47,6 +48,10 @@ def train(
     warmup_epochs: int = 2,
     weight_decay: float = 1e-4,
     dice_weight: Annotated[float, typer.Option(help="Weight of the Dice loss.")] = 0.0,
+    class_weights: Annotated[
+        ClassWeights | None,
+        typer.Option(help="Give rare classes weight, by how often they are seen."),
+    ] = None,
     ema_momentum: Annotated[
         float | None, typer.Option(help="Average the weights with this momentum.")
     ] = None,
@@ -81,6 +86,7 @@ def train(
         warmup_epochs=warmup_epochs,
         weight_decay=weight_decay,
         dice_weight=dice_weight,
+        class_weights=class_weights and str(class_weights),
         ema_momentum=ema_momentum,
         smallest_crop=smallest_crop,
         seed=seed,

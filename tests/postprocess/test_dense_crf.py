@@ -102,7 +102,9 @@ def test_exact_inference_equals_dense_matrices(normalization, self_message):
 
 
 @pytest.mark.parametrize("kernel", ["bilateral_compat", "gaussian_compat"])
-@pytest.mark.parametrize("shape", [(), (4,), (4, 4)], ids=["number", "vector", "matrix"])
+@pytest.mark.parametrize(
+    "shape", [(), (4,), (4, 4)], ids=["number", "vector", "matrix"]
+)
 def test_every_form_of_compatibility_equals_dense_matrices(kernel, shape):
     image, probabilities = random_case(6, 8, 4)
     compat = np.random.default_rng(1).normal(size=shape) * 2
@@ -127,7 +129,9 @@ def test_published_weights_on_400_pixels_equal_dense_matrices():
     np.testing.assert_allclose(crf(image, probabilities), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("shape", [(), (3,), (3, 3)], ids=["number", "vector", "matrix"])
+@pytest.mark.parametrize(
+    "shape", [(), (3,), (3, 3)], ids=["number", "vector", "matrix"]
+)
 def test_an_update_is_the_expected_energy_over_all_labellings(shape):
     """For four pixels, q_i(l) ~ exp(-E[energy | x_i = l]), with all 81 labellings."""
     image, probabilities = random_case(2, 2, 3)
@@ -351,7 +355,9 @@ def test_disc_of_another_color_is_found_to_the_pixel(method):
     image, mask = two_colors(56, 72)
     probabilities = degraded(mask, 2)
     assert (probabilities.argmax(-1) != mask).mean() > 0.03
-    crf = DenseCRF(bilateral_compat=10, bilateral_xy=80, bilateral_rgb=13, method=method)
+    crf = DenseCRF(
+        bilateral_compat=10, bilateral_xy=80, bilateral_rgb=13, method=method
+    )
     assert (crf(image, probabilities).argmax(-1) != mask).mean() < 0.002
 
 
@@ -376,7 +382,9 @@ def test_lattice_agrees_with_exact_inference_on_streets(data_dir, preset):
     assert (probabilities.argmax(-1) == exact.argmax(-1)).mean() < 0.93
 
 
-@pytest.mark.parametrize("normalization", NORMALIZATIONS)
+# Not "none": pydensecrf's sums are then those of its lattice, 1.1 (plane) and about 1.7
+# times (colours) smaller than the Gaussian's.
+@pytest.mark.parametrize("normalization", NORMALIZATIONS[:3])
 def test_lattice_agrees_with_pydensecrf_on_a_street(data_dir, normalization):
     peer = pytest.importorskip(
         "pydensecrf.densecrf", reason="needs pydensecrf2 and a C++ compiler"
@@ -384,24 +392,16 @@ def test_lattice_agrees_with_pydensecrf_on_a_street(data_dir, normalization):
     image, mask = street(data_dir)
     probabilities = degraded(mask, 12)
     height, width, classes = probabilities.shape
-    # Without normalisation the weights stand before sums over all pixels.
-    scale = 1e-3 if normalization == "none" else 1
     crf = peer.DenseCRF2D(width, height, classes)
     unary = -np.log(np.clip(probabilities, 1e-5, 1)).reshape(-1, classes).T
     crf.setUnaryEnergy(np.ascontiguousarray(unary))
-    name = {"none": "NO_NORMALIZATION"}.get(
-        normalization, f"NORMALIZE_{normalization.upper()}"
-    )
-    options = {"normalization": getattr(peer, name)}
-    crf.addPairwiseGaussian(3, 3 * scale, **options)
-    crf.addPairwiseBilateral(121, 5, image.copy(), 4 * scale, **options)
+    options = {"normalization": getattr(peer, f"NORMALIZE_{normalization.upper()}")}
+    crf.addPairwiseGaussian(3, 3, **options)
+    crf.addPairwiseBilateral(121, 5, image.copy(), 4, **options)
     expected = np.array(crf.inference(10)).T.reshape(probabilities.shape)
-    ours = DenseCRF(
-        bilateral_compat=4 * scale,
-        gaussian_compat=3 * scale,
-        normalization=normalization,
-        self_message=True,
-    )(image, probabilities)
+    ours = DenseCRF(normalization=normalization, self_message=True)(
+        image, probabilities
+    )
     assert (ours.argmax(-1) == expected.argmax(-1)).mean() >= 0.99
 
 
