@@ -1,6 +1,7 @@
 """Exact confusion matrix of masks: the state of every metric in this room."""
 
 import math
+from collections.abc import Iterable
 
 import keras
 from keras import ops
@@ -21,7 +22,7 @@ class ConfusionMatrix(keras.metrics.Metric):
 
     Row i, column j counts the pixels of class i that were predicted as class j. Counts
     are exact on every backend, up to 2**55. A pixel is valid if its label is not
-    `ignore_class` and its `sample_weight` not 0; each valid pixel counts once, whatever
+    ignored and its `sample_weight` not 0; each valid pixel counts once, whatever
     its weight. The predicted class is that of the highest score (the first of equals);
     with `num_classes=1`, foreground where the probability exceeds 0.5 (the logit 0).
     Infinite scores are ordered like any other.
@@ -31,13 +32,17 @@ class ConfusionMatrix(keras.metrics.Metric):
     is NaN until the next reset, and `check()` raises. A predicted id that is no class
     is treated alike. A pixel with a NaN score makes `result()` NaN and `check()` raise.
 
+    Every metric of this room counts this matrix and keeps these rules. Results do not
+    depend on how the pixels are batched, and `merge_state` adds those of other workers.
+
     `keras.metrics.MeanIoU` drops labels that are no class without a word and counts
     with weights; this counts, and what derives from it is `SegmentationMetrics`.
 
     Args:
         num_classes: Number of classes. `1` means masks of 0 and 1 and the score of the
             foreground, and a matrix of 2x2.
-        ignore_class: Id of the pixels that do not count, or `None`. Defaults to `255`.
+        ignore_class: Id of the pixels that do not count, a collection of such ids, or
+            `None`. Defaults to `255`.
         from_logits: Whether scores are logits, which moves the threshold of
             `num_classes=1` from 0.5 to 0. Defaults to `False`.
         name: Name of the metric. Defaults to `"confusion_matrix"`.
@@ -60,10 +65,13 @@ class ConfusionMatrix(keras.metrics.Metric):
            [1, 1]])
     """
 
+    # What `check` says that scores must be; they are counted where they are not.
+    _scores_must = "not be NaN"
+
     def __init__(
         self,
         num_classes: int,
-        ignore_class: int | None = 255,
+        ignore_class=255,
         from_logits: bool = False,
         name: str = "confusion_matrix",
     ):
@@ -73,53 +81,27 @@ class ConfusionMatrix(keras.metrics.Metric):
                 "`num_classes` must be a positive integer. "
                 f"Received: num_classes={num_classes!r}"
             )
+        self._ignored = pixels.ignored(ignore_class)
+        is_collection = isinstance(ignore_class, Iterable)
         self.num_classes = num_classes
-        self.ignore_class = ignore_class
+        self.ignore_class = self._ignored if is_collection else ignore_class
         self.from_logits = from_logits
         self._size = max(num_classes, 2)
-        self._counts = self.add_variable(
-            (2, self._size**2 + pixels.NUM_EXTRA), "zeros", "int32", name="counts"
-        )
+        self._counts = self._add_counts(self._size**2 + pixels.NUM_EXTRA, "counts")
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        threshold = 0.0 if self.from_logits else 0.5
-        truth, predicted, has_nan = pixels.read(
-            y_true, y_pred, self.num_classes, threshold
-        )
-        counters = pixels.counters(
-            truth, predicted, has_nan, self._size, self.ignore_class
-        )
-        num_cells = self._size**2
-        if sample_weight is not None:
-            is_out = ops.equal(pixels.broadcast(sample_weight, like=truth), 0)
-            counters = ops.where(is_out, num_cells + pixels.MASKED, counters)
-        keras_mask = getattr(y_pred, "_keras_mask", None)
-        if keras_mask is not None:
-            is_in = ops.cast(pixels.broadcast(keras_mask, like=truth), "bool")
-            counters = ops.where(is_in, counters, num_cells + pixels.MASKED)
-        counters = ops.reshape(counters, (-1,))
-        # Unlike bincount this compiles on JAX; and it is faster than scatter.
-        counts = ops.segment_sum(
-            ops.ones_like(counters), counters, num_cells + pixels.NUM_EXTRA
-        )
-        extra = counts[num_cells:]
-        if pixels.is_true(ops.any(extra[pixels.BAD_PREDICTION :] > 0)):
-            self._raise_for(ops.convert_to_numpy(extra))
-        self._add(ops.stack([counts, ops.zeros_like(counts)]))
+        self._count(y_true, y_pred, sample_weight)
 
     def merge_state(self, metrics):
         """Adds the counts of other metrics to those of this one.
 
         Args:
-            metrics: Sequence of metrics of this room with the same `num_classes`.
+            metrics: Sequence of metrics of the same class and arguments.
         """
         for metric in metrics:
-            if metric.num_classes != self.num_classes:
-                raise ValueError(
-                    f"`metrics` must have num_classes={self.num_classes}. "
-                    f"Received: num_classes={metric.num_classes}"
-                )
-            self._add(metric._counts.value)
+            self._check_mergeable(metric)
+            for mine, theirs in zip(self.variables, metric.variables, strict=True):
+                self._add(mine, *theirs.value)
 
     def result(self):
         """Returns the matrix in float32, rounded beyond 2**24; `matrix()` is exact.
@@ -148,11 +130,11 @@ class ConfusionMatrix(keras.metrics.Metric):
         self._raise_for(extra)
         if extra[pixels.NAN_SCORE]:
             raise ValueError(
-                f"`y_pred` of metric {self.name!r} must not be NaN. "
-                f"Received: NaN scores in {extra[pixels.NAN_SCORE]} pixels"
+                f"`y_pred` of metric {self.name!r} must {self._scores_must}. "
+                f"Received: y_pred with other scores in {extra[pixels.NAN_SCORE]} pixels"
             )
         no_foreground = extra[pixels.IGNORED] and not self.matrix()[1:].any()
-        is_binary = self._size == 2 and self.ignore_class == 255
+        is_binary = self._size == 2 and 255 in self._ignored
         if is_binary and no_foreground and totals.sum() >= ENOUGH_PIXELS:
             raise ValueError(
                 f"`y_true` of metric {self.name!r} must hold foreground (1). Is it a "
@@ -168,18 +150,76 @@ class ConfusionMatrix(keras.metrics.Metric):
             "name": self.name,
         }
 
-    def _add(self, words):
-        words = self._counts + words
-        carry = words[0] // WORD
-        self._counts.assign(ops.stack([words[0] - carry * WORD, words[1] + carry]))
+    def _count(self, y_true, y_pred, sample_weight, is_bad_score=None):
+        """Counts one batch, unless it raises.
+
+        Args:
+            y_true: As in `update_state`.
+            y_pred: As in `update_state`.
+            sample_weight: As in `update_state`.
+            is_bad_score: Where a score counts like NaN, or `None`.
+
+        Returns:
+            Tuple `(truth, predicted, is_valid)` of shape `(batch, height, width)`: int32
+            ids, which are classes where the pixel is valid.
+        """
+        threshold = 0.0 if self.from_logits else 0.5
+        truth, predicted, has_nan = pixels.read(
+            y_true, y_pred, self.num_classes, threshold
+        )
+        if is_bad_score is not None:
+            is_nan = False if has_nan is None else has_nan
+            has_nan = ops.logical_or(is_nan, is_bad_score)
+        counters = pixels.counters(truth, predicted, has_nan, self._size, self._ignored)
+        num_cells = self._size**2
+        if sample_weight is not None:
+            is_out = ops.equal(pixels.broadcast(sample_weight, like=truth), 0)
+            counters = ops.where(is_out, num_cells + pixels.MASKED, counters)
+        keras_mask = getattr(y_pred, "_keras_mask", None)
+        if keras_mask is not None:
+            is_in = ops.cast(pixels.broadcast(keras_mask, like=truth), "bool")
+            counters = ops.where(is_in, counters, num_cells + pixels.MASKED)
+        part = self._part(truth)
+        if part is not None:
+            # What is no class, and NaN, is noticed everywhere.
+            is_out = ops.logical_and(ops.logical_not(part), counters < num_cells)
+            counters = ops.where(is_out, num_cells + pixels.MASKED, counters)
+        counts = histogram(counters, num_cells + pixels.NUM_EXTRA)
+        extra = counts[num_cells:]
+        if pixels.is_true(ops.any(extra[pixels.BAD_PREDICTION :] > 0)):
+            self._raise_for(ops.convert_to_numpy(extra))
+        self._add(self._counts, counts)
+        return ops.cast(truth, "int32"), predicted, counters < num_cells
+
+    def _part(self, truth):
+        """Returns which pixels this metric is about; `None` stands for all."""
+        return
+
+    def _add_counts(self, shape, name):
+        shape = (shape,) if isinstance(shape, int) else shape
+        return self.add_variable((2, *shape), "zeros", "int32", name=name)
+
+    def _add(self, variable, low, high=0):
+        low = variable[0] + low
+        carry = low // WORD
+        variable.assign(ops.stack([low - carry * WORD, variable[1] + high + carry]))
+
+    def _check_mergeable(self, metric):
+        mine, theirs = self.get_config(), metric.get_config()
+        for key in mine:
+            if key != "name" and mine[key] != theirs.get(key):
+                raise ValueError(
+                    f"`metrics` must have {key}={mine[key]}. "
+                    f"Received: {key}={theirs.get(key)}"
+                )
 
     def _totals(self):
         low, high = ops.convert_to_numpy(self._counts.value).astype("int64")
         return low + WORD * high
 
     def _float_matrix(self):
-        words = ops.cast(self._counts[:, : self._size**2], "float32")
-        return ops.reshape(words[0] + WORD * words[1], (self._size, self._size))
+        counts = as_float(self._counts)[: self._size**2]
+        return ops.reshape(counts, (self._size, self._size))
 
     def _unless_bad(self, value):
         bad = self._counts[:, self._size**2 + pixels.NAN_SCORE :]
@@ -188,3 +228,16 @@ class ConfusionMatrix(keras.metrics.Metric):
     def _raise_for(self, extra):
         pixels.raise_for_labels(extra, self._size, self.ignore_class, self.name)
         pixels.raise_for_predictions(extra, self._size, self.name)
+
+
+def histogram(indices, size):
+    """Returns how often each of the numbers below `size` is in an int32 tensor."""
+    # Unlike bincount this compiles on JAX; and it is faster than scatter.
+    indices = ops.reshape(indices, (-1,))
+    return ops.segment_sum(ops.ones_like(indices), indices, size)
+
+
+def as_float(counts):
+    """Returns counts of two words, on the first axis, as one float32 number each."""
+    words = ops.cast(counts, "float32")
+    return words[0] + WORD * words[1]

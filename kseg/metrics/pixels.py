@@ -1,5 +1,8 @@
 """What every metric reads from a batch: for each pixel, the counter it goes to."""
 
+from collections.abc import Iterable
+from numbers import Integral
+
 import keras
 import numpy as np
 from keras import ops
@@ -26,7 +29,7 @@ def read(y_true, y_pred, num_classes, threshold):
 
     Returns:
         Tuple `(truth, predicted, has_nan)`: the truth in its own dtype, int32 ids, and
-        where a score is NaN, or `None` if there are no scores.
+        where a score is NaN, or `None` if none is.
     """
     truth, scores = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
     has_nan = None
@@ -39,14 +42,16 @@ def read(y_true, y_pred, num_classes, threshold):
             f"Received: y_pred.shape={tuple(scores.shape)}, y_pred.dtype={scores.dtype}"
         )
     else:
-        has_nan = ops.any(ops.isnan(scores), axis=-1)
+        # A sum without NaN proves, where it has a value, that no score is NaN.
+        if not is_true(ops.logical_not(ops.isnan(ops.sum(scores)))):
+            has_nan = ops.any(ops.isnan(scores), axis=-1)
         if num_classes == 1:
             predicted = ops.cast(ops.squeeze(scores, axis=-1) > threshold, "int32")
         else:
             predicted = ops.cast(ops.argmax(scores, axis=-1), "int32")
     if len(truth.shape) == len(predicted.shape) + 1 and truth.shape[-1] == 1:
         truth = ops.squeeze(truth, axis=-1)
-    if not _fits(truth.shape, predicted.shape):
+    if not fits(truth.shape, predicted.shape):
         raise ValueError(
             "`y_true` must hold one class id per pixel of `y_pred`: shape (batch, "
             f"height, width). Received: y_true.shape={tuple(truth.shape)}, "
@@ -55,7 +60,20 @@ def read(y_true, y_pred, num_classes, threshold):
     return truth, predicted, has_nan
 
 
-def counters(truth, predicted, has_nan, size, ignore_class):
+def ignored(ignore_class):
+    """Returns the ids that `ignore_class` names as a tuple of ints in rising order."""
+    ids = ignore_class
+    if ids is None or isinstance(ids, Integral):
+        ids = () if ids is None else (ids,)
+    if not isinstance(ids, Iterable) or not all(isinstance(i, Integral) for i in ids):
+        raise ValueError(
+            "`ignore_class` must be a class id, a collection of class ids, or None. "
+            f"Received: ignore_class={ignore_class!r}"
+        )
+    return tuple(sorted({int(i) for i in ids}))
+
+
+def counters(truth, predicted, has_nan, size, ignored_ids):
     """Returns the index of the counter of every pixel, int32.
 
     Pixel `(i, j)` of a matrix of `size` classes has counter `i * size + j`; behind them
@@ -71,8 +89,8 @@ def counters(truth, predicted, has_nan, size, ignore_class):
     bad = ops.clip(labels, LOWEST - 1, HIGHEST + 1) + (extra + BELOW - LOWEST + 1)
     is_class = ops.logical_and(labels >= 0, labels < size)
     result = ops.where(is_class, result, bad)
-    if ignore_class is not None:
-        result = ops.where(ops.equal(labels, ignore_class), extra + IGNORED, result)
+    for ignored_id in ignored_ids:
+        result = ops.where(ops.equal(labels, ignored_id), extra + IGNORED, result)
     if keras.backend.is_float_dtype(truth.dtype):
         is_whole = ops.equal(ops.cast(labels, truth.dtype), truth)
         result = ops.where(is_whole, result, extra + FRACTION)
@@ -91,7 +109,7 @@ def broadcast(sample_weight, like):
         weights = ops.squeeze(weights, axis=-1)
     elif len(received) == 1:
         weights = weights[(..., *(None,) * (rank - 1))]
-    if received and not _fits(weights.shape, like.shape, or_one=True):
+    if received and not fits(weights.shape, like.shape, or_one=True):
         raise ValueError(
             "`sample_weight` must hold one weight per image or one per pixel: shape "
             f"(batch,) or (batch, height, width). Received: "
@@ -108,13 +126,26 @@ def is_true(condition):
         return False
 
 
+def to_numpy(tensor, metric):
+    """Returns a tensor as a NumPy array; in a compiled step it has none, which raises."""
+    try:
+        return ops.convert_to_numpy(tensor)
+    except (NotImplementedError, TypeError):
+        raise ValueError(
+            f"{type(metric).__name__} is computed with NumPy, which no compiled step "
+            "can call. Give what `model.predict` returns to its `update_state`, or "
+            "(not on JAX, where Keras traces even then) compile the model with "
+            "run_eagerly=True. Received: y_pred without values"
+        ) from None
+
+
 def raise_for_labels(extra, size, ignore_class, name):
     """Raises a `ValueError` that names the labels which are no class.
 
     Args:
         extra: NumPy array of the counters behind the matrix.
         size: Number of classes in the matrix.
-        ignore_class: Id of the pixels that do not count, or `None`.
+        ignore_class: As the metric was given it.
         name: Name of the metric.
     """
     if not extra[FRACTION:].any():
@@ -146,7 +177,7 @@ def raise_for_predictions(extra, size, name):
         )
 
 
-def _fits(shape, expected, or_one=False):
+def fits(shape, expected, or_one=False):
     return len(shape) == len(expected) and all(
         a == b or a is None or b is None or (or_one and a == 1)
         for a, b in zip(shape, expected, strict=True)

@@ -17,21 +17,61 @@ from kseg.metrics.segmentation import METRICS
 CLASSES = {
     metrics.ConfusionMatrix: [{}],
     metrics.SegmentationMetrics: [
-        {},
-        {"metrics": METRICS, "absent": "zero"},
-        {"metrics": ("iou", "f1"), "class_names": ("wall", "door")},
+        {"metrics": METRICS, "absent": "zero", "class_names": ("wall", "door")},
     ],
-    metrics.MeanIoU: [{}, {"absent": "one"}],
     metrics.PixelAccuracy: [{}],
+    metrics.MeanAccuracy: [{}],
+    metrics.IoU: [{"class_names": ("wall", "door")}],
+    metrics.MeanIoU: [{"absent": "one"}],
+    metrics.FrequencyWeightedIoU: [{}],
+    metrics.F1: [{"average": "weighted"}],
+    metrics.AveragePrecision: [{}, {"iou_threshold": (0.1, 0.5)}],
+    metrics.BoundaryF1: [{"tolerance": 1}],
+    metrics.TrimapIoU: [{}],
+    metrics.HausdorffDistance: [{"percentile": 95.0}],
+    metrics.FlickerRate: [{}],
 }
 NO_METRICS = {metrics.CheckLabels}
 
-CASES = [
-    pytest.param(metric, arguments, id=f"{metric.__name__}-{'-'.join(arguments)}")
-    for metric, variants in CLASSES.items()
-    for arguments in variants
-]
-every_metric = pytest.mark.parametrize(("metric_class", "arguments"), CASES)
+# They look at the neighbours of a pixel; the others at each pixel alone.
+NEIGHBOURS = {
+    metrics.BoundaryF1,
+    metrics.TrimapIoU,
+    metrics.HausdorffDistance,
+    metrics.FlickerRate,
+}
+
+
+def is_numpy(metric_class, arguments):
+    """Whether it cannot be part of a compiled step."""
+    return metric_class is metrics.HausdorffDistance or "iou_threshold" in arguments
+
+
+def cases(which):
+    return pytest.mark.parametrize(
+        ("metric_class", "arguments"),
+        [
+            pytest.param(
+                metric, arguments, id=f"{metric.__name__}-{'-'.join(arguments)}"
+            )
+            for metric, variants in CLASSES.items()
+            for arguments in variants
+            if which(metric, arguments)
+        ],
+    )
+
+
+every_metric = cases(lambda *_: True)
+# Without those that get all they do from `SegmentationMetrics`.
+every_way_to_count = cases(
+    lambda metric, _: "update_state" in vars(metric) or "_part" in vars(metric)
+)
+every_compiled_metric = cases(lambda *case: not is_numpy(*case))
+every_numpy_metric = cases(is_numpy)
+every_metric_of_ids = cases(lambda metric, _: metric is not metrics.AveragePrecision)
+every_metric_of_single_pixels = cases(
+    lambda metric, arguments: not (metric in NEIGHBOURS or is_numpy(metric, arguments))
+)
 every_num_classes = pytest.mark.parametrize("num_classes", [1, 2])
 
 
@@ -110,7 +150,7 @@ def test_results_do_not_depend_on_the_batching(metric_class, arguments, num_clas
     assert_same(whole, metric_class(num_classes, **arguments))
 
 
-@every_metric
+@every_metric_of_ids
 @every_num_classes
 def test_forms_of_masks_and_predictions_do_not_matter(
     metric_class, arguments, num_classes
@@ -136,13 +176,37 @@ def test_another_ignored_class_and_none(metric_class, arguments, num_classes):
         actual = metric_class(num_classes, ignore_class=ignored, **arguments)
         actual.update_state(np.where(masks == 255, ignored, masks), y_pred)
         assert_same(actual, expected)
+
+
+@every_metric
+@every_num_classes
+def test_a_collection_of_ignored_classes(metric_class, arguments, num_classes):
+    masks, y_pred = random_batch(num_classes=num_classes)
+    expected = metric_class(num_classes, **arguments)
+    expected.update_state(masks, y_pred)
+    several = np.where(masks == 255, np.resize([-1, 255, 1000], masks.shape), masks)
+    for ignored in ({-1, 255, 1000}, [1000, 255, -1], np.array([255, -1, 1000])):
+        actual = metric_class(num_classes, ignore_class=ignored, **arguments)
+        actual.update_state(several, y_pred)
+        assert_same(actual, expected)
+        config = keras.saving.serialize_keras_object(actual)
+        copy = keras.saving.deserialize_keras_object(config)
+        assert copy.ignore_class == actual.ignore_class == (-1, 255, 1000)
+
+
+@every_metric_of_single_pixels
+@every_num_classes
+def test_ignoring_equals_leaving_out(metric_class, arguments, num_classes):
+    masks, y_pred = random_batch(num_classes=num_classes)
+    expected = metric_class(num_classes, **arguments)
+    expected.update_state(masks, y_pred)
     valid = masks != 255
     actual = metric_class(num_classes, ignore_class=None, **arguments)
     actual.update_state(masks[valid][None, None], y_pred[valid][None, None])
     assert_same(actual, expected)
 
 
-@every_metric
+@every_way_to_count
 @every_num_classes
 @pytest.mark.parametrize("shape", [(4,), (4, 4, 4), (4, 4, 4, 1)])
 def test_weight_0_equals_ignoring_where_batch_equals_width(
@@ -158,7 +222,7 @@ def test_weight_0_equals_ignoring_where_batch_equals_width(
     assert_same(actual, expected)
 
 
-@every_metric
+@every_metric_of_single_pixels
 @every_num_classes
 def test_keras_mask_equals_ignoring(metric_class, arguments, num_classes):
     """A padded sequence of points: `Masking` marks the points that are not there."""
@@ -175,7 +239,15 @@ def test_keras_mask_equals_ignoring(metric_class, arguments, num_classes):
     assert_same(actual, expected)
 
 
-@every_metric
+@every_numpy_metric
+@every_num_classes
+def test_numpy_metrics_say_so_in_a_compiled_step(metric_class, arguments, num_classes):
+    masks, y_pred = random_batch(num_classes=num_classes)
+    with pytest.raises(ValueError, match="computed with NumPy.*run_eagerly=True.*Rec"):
+        update_compiled(metric_class(num_classes, **arguments), masks, y_pred)
+
+
+@every_compiled_metric
 @every_num_classes
 def test_compiled_equals_eager(metric_class, arguments, num_classes):
     masks, y_pred = random_batch(num_classes=num_classes)
@@ -186,7 +258,30 @@ def test_compiled_equals_eager(metric_class, arguments, num_classes):
     assert_same(compiled, eager)
 
 
-@every_metric
+@every_compiled_metric
+@pytest.mark.parametrize("from_logits", [False, True])
+def test_compiled_for_any_size(metric_class, arguments, from_logits):
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("Only TensorFlow compiles a step without sizes")
+    import tensorflow as tf
+
+    masks, y_pred = random_batch()
+    eager, compiled = (
+        metric_class(2, from_logits=from_logits, **arguments) for _ in range(2)
+    )
+    step = tf.function(
+        compiled.update_state,
+        input_signature=[
+            tf.TensorSpec((None, None, None), "int32"),
+            tf.TensorSpec((None, None, None, 2), "float32"),
+        ],
+    )
+    step(masks, y_pred)
+    eager.update_state(masks, y_pred)
+    assert_same(compiled, eager)
+
+
+@every_metric_of_single_pixels
 @every_num_classes
 @pytest.mark.parametrize("pixels", [(35,), (5, 1, 7)])
 def test_any_number_of_axes_between_batch_and_classes(
@@ -205,7 +300,7 @@ def test_any_number_of_axes_between_batch_and_classes(
 ignores_casting_nan = np.errstate(invalid="ignore")
 
 
-@every_metric
+@every_way_to_count
 @every_num_classes
 @pytest.mark.parametrize(
     ("labels", "message"),
@@ -240,7 +335,7 @@ def test_bad_labels_raise_when_called_eagerly_and_are_not_counted(
     metric.check()
 
 
-@every_metric
+@every_compiled_metric
 @every_num_classes
 @ignores_casting_nan
 def test_bad_labels_in_a_compiled_step_give_nan_and_check_raises(
@@ -267,7 +362,7 @@ def test_bad_labels_in_a_compiled_step_give_nan_and_check_raises(
     assert_same(metric, expected)
 
 
-@every_metric
+@every_metric_of_ids
 def test_bad_predicted_ids_raise(metric_class, arguments):
     masks, _ = random_batch()
     metric = metric_class(2, **arguments)
@@ -296,33 +391,36 @@ def test_nan_scores_give_nan_and_check_raises(metric_class, arguments, num_class
     metric.update_state(masks, y_pred)
     for value in values(metric).values():
         assert np.all(np.isnan(value))
-    with pytest.raises(ValueError, match="must not be NaN. Received: .* in 1 pixels"):
+    with pytest.raises(ValueError, match="NaN. Received: y_pred with .* in 1 pixels"):
         metric.check()
 
 
 @every_metric
 @every_num_classes
 def test_infinite_scores_are_ordered(metric_class, arguments, num_classes):
-    metric = metric_class(num_classes, **arguments)
+    metric = metric_class(num_classes, from_logits=True, **arguments)
     y_pred = np.full((1, 2, 3, num_classes), -np.inf, "float32")
     y_pred[..., -1] = np.inf
-    metric.update_state(np.ones((1, 2, 3)), y_pred)
+    metric.update_state(np.array([[[0, 1, 0], [0, 0, 1]]]), y_pred)
     metric.check()
-    assert metric.matrix().tolist() == [[0, 0], [0, 6]]
+    assert metric.matrix().tolist() == [[0, 4], [0, 2]]
+    for value in values(metric).values():
+        assert not np.any(np.isnan(value))
 
 
-@every_metric
+@every_way_to_count
 @every_num_classes
 def test_ties_and_the_threshold_itself_are_background(
     metric_class, arguments, num_classes
 ):
     for from_logits, score in ((False, 0.5), (True, 0.0)):
         metric = metric_class(num_classes, from_logits=from_logits, **arguments)
-        metric.update_state(np.zeros((1, 2, 3)), np.full((1, 2, 3, num_classes), score))
-        assert metric.matrix().tolist() == [[6, 0], [0, 0]]
+        masks = np.array([[[0, 1, 0], [1, 0, 1]]])  # all of it in the trimap
+        metric.update_state(masks, np.full((1, 2, 3, num_classes), score))
+        assert metric.matrix().tolist() == [[3, 0], [3, 0]]
 
 
-@every_metric
+@every_way_to_count
 @pytest.mark.parametrize("shape", [(4, 5, 7), (4, 5, 7, 3), (4, 5, 7, 1)])
 def test_scores_of_another_number_of_classes_raise(metric_class, arguments, shape):
     with pytest.raises(ValueError, match=r"num_classes=2 .* Received: y_pred.shape"):
@@ -331,14 +429,16 @@ def test_scores_of_another_number_of_classes_raise(metric_class, arguments, shap
         )
 
 
-@every_metric
+@every_way_to_count
 @pytest.mark.parametrize("shape", [(4, 5, 7, 2), (4, 7, 5), (4, 5), (1, 5, 7)])
 def test_masks_of_another_shape_raise(metric_class, arguments, shape):
-    with pytest.raises(ValueError, match="one class id per pixel.*Received: y_true.sh"):
+    with pytest.raises(
+        ValueError, match="`y_true` must hold .* Received: y_true.shape"
+    ):
         metric_class(2, **arguments).update_state(np.zeros(shape), random_batch()[1])
 
 
-@every_metric
+@every_way_to_count
 @pytest.mark.parametrize("shape", [(5,), (4, 7), (4, 7, 5)])
 def test_weights_of_another_shape_raise(metric_class, arguments, shape):
     with pytest.raises(ValueError, match=r"`sample_weight` must .* Received: sample_w"):
@@ -370,46 +470,77 @@ def test_config_round_trip(metric_class, arguments, num_classes):
 def test_counts_are_exact_beyond_2_to_the_31(metric_class, arguments):
     """Doubles its own state 40 times, which no test could do with pixels."""
     metric = metric_class(2, **arguments)
-    metric.update_state([[[0, 0, 1, 1, 1]]], np.array([[[0, 1, 0, 1, 1]]]))
-    expected = np.array([[1, 1], [1, 2]])
+    masks, ids = np.array([[[0, 0, 1, 1, 1]] * 2, [[0, 1, 0, 1, 1], [0, 1, 1, 1, 1]]])
+    metric.update_state(masks[None], np.eye(2)[ids][None])
+    expected = np.array([[2, 2], [1, 5]])
     for _ in range(40):
         metric.merge_state([metric])
         expected = 2 * expected
         assert np.array_equal(metric.matrix(), expected)
-    metric.update_state([[[0, 1]]], np.array([[[0, 0]]]))
-    expected = expected + [[1, 0], [1, 0]]
+    metric.update_state([[[0, 1], [0, 1]]], np.eye(2)[[[[0, 0], [0, 1]]]])
+    expected = expected + [[2, 0], [1, 1]]
     assert expected.max() > 2**40
     assert np.array_equal(metric.matrix(), expected)
     for value in values(metric).values():
         assert np.all(np.isfinite(value)) and np.all(value > 0)
 
 
-def counts_like_numpy(max_examples):
-    shape = (2, 3, 4)
+# Whole sizes, edges and single pixels; a new shape would be traced anew.
+SHAPES = [(1, 1, 1), (1, 2, 3), (2, 3, 4), (3, 1, 5), (1, 7, 2), (2, 4, 4)]
+TRUTH_DTYPES = ["uint8", "int32", "int64", "float16", "bfloat16", "float32"]
+SCORE_DTYPES = ["float16", "bfloat16", "float32"]
+IGNORED = [None, 255, (255, 254), (1, 255)]
 
+
+def counts_like_numpy(max_examples):
     @settings(max_examples=max_examples, deadline=None, derandomize=True)
-    @given(
-        arrays("int32", shape, elements=st.sampled_from([0, 1, 2, 255])),
-        arrays("int32", shape, elements=st.integers(0, 2)),
-        arrays("float32", shape, elements=st.sampled_from([0.0, 1.0])),
-    )
-    def check(masks, predicted, weights):
-        metric = metrics.SegmentationMetrics(3, METRICS)
-        metric.update_state(masks, predicted, weights)
-        expected = np.zeros((3, 3), "int64")
-        counted = (masks != 255) & (weights > 0)
-        np.add.at(expected, (masks[counted], predicted[counted]), 1)
+    @given(st.data())
+    def check(data):
+        shape = data.draw(st.sampled_from(SHAPES))
+        num_classes = data.draw(st.sampled_from([1, 2, 5]))
+        ignored = data.draw(st.sampled_from(IGNORED))
+        size = max(num_classes, 2)
+        labels = [*range(size), *np.ravel(ignored if ignored is not None else [])]
+        masks = data.draw(arrays("int32", shape, elements=st.sampled_from(labels)))
+        # Whole eighths, so that no dtype rounds them and there are ties.
+        eighths = data.draw(
+            arrays("int32", (*shape, num_classes), elements=st.integers(0, 8))
+        )
+        weights = data.draw(arrays("float32", shape, elements=st.sampled_from([0, 1])))
+        metric = metrics.SegmentationMetrics(num_classes, METRICS, ignore_class=ignored)
+        metric.update_state(
+            ops.cast(masks, data.draw(st.sampled_from(TRUTH_DTYPES))),
+            ops.cast(eighths / 8, data.draw(st.sampled_from(SCORE_DTYPES))),
+            weights,
+        )
+        ids = eighths.argmax(-1) if num_classes > 1 else eighths[..., 0] > 4
+        expected = np.zeros((size, size), "int64")
+        is_ignored = np.isin(masks, [] if ignored is None else ignored)
+        counted = ~is_ignored & (weights > 0)
+        np.add.at(expected, (masks[counted], ids[counted].astype(int)), 1)
         assert np.array_equal(metric.matrix(), expected)
-        for value in values(metric).values():
-            assert np.isnan(value) or 0 <= value <= 1
+        check_identities(values(metric), expected)
 
     check()
 
 
+def check_identities(results, matrix):
+    for value in results.values():
+        assert np.isnan(value) or 0 <= value <= 1
+    if matrix.sum():
+        accuracy = np.trace(matrix) / matrix.sum()
+        assert results["pixel_accuracy"] == pytest.approx(accuracy, rel=1e-6)
+        assert results["micro_f1"] == results["pixel_accuracy"]
+    for c in range(len(matrix)):
+        iou, f1 = results[f"iou_{c}"], results[f"f1_{c}"]
+        expected = pytest.approx(2 * iou / (1 + iou), rel=1e-6, nan_ok=True)
+        assert f1 == expected
+
+
 def test_any_masks_are_counted_like_numpy():
-    counts_like_numpy(max_examples=100)
+    counts_like_numpy(max_examples=200)
 
 
 @pytest.mark.slow
 def test_any_masks_are_counted_like_numpy_many():
-    counts_like_numpy(max_examples=5000)
+    counts_like_numpy(max_examples=100_000)
