@@ -1,11 +1,9 @@
-"""Dice loss: the overlap of predicted and true regions."""
-
-import math
+"""Dice losses: the overlap of predicted and true regions."""
 
 import keras
 from keras import ops
 
-from kseg.losses import pixels
+from kseg.losses import regions
 
 
 def dice(
@@ -56,26 +54,16 @@ def dice(
         ValueError: If the shapes do not fit or, outside a compiled step, a label is no
             class or a probability lies outside 0 to 1.
     """
-    batch = pixels.read(y_true, y_pred, ignore_class, from_logits)
-    num_channels = batch.scores.shape[-1]
-    if num_channels == 1:
-        truth = ops.cast(ops.equal(batch.labels, 1), "float32")[..., None]
-        scores = ops.sigmoid(batch.scores) if from_logits else batch.scores
-    else:
-        truth = ops.one_hot(batch.labels, num_channels, dtype="float32")
-        scores = ops.softmax(batch.scores) if from_logits else batch.scores
-        if not include_background:
-            truth, scores = truth[..., 1:], scores[..., 1:]
-    weights = pixels.weights(batch.valid, pixel_weights)[..., None]
-    axes = tuple(range(1, len(batch.labels.shape)))
-    overlap = ops.sum(weights * scores * truth, axis=axes)
-    total = ops.sum(weights * (scores + truth), axis=axes)
-    loss = ops.mean(1.0 - (2.0 * overlap + smooth) / (total + smooth), axis=-1)
-    return ops.where(ops.any(batch.bad, axis=axes), math.nan, loss)
+    batch = regions.read(
+        y_true, y_pred, pixel_weights, ignore_class, from_logits, include_background
+    )
+    both, predicted, true = regions.areas(batch)
+    loss = 1.0 - (2.0 * both + smooth) / (predicted + true + smooth)
+    return regions.nan_where_bad(ops.mean(loss, axis=-1), batch)
 
 
 @keras.saving.register_keras_serializable(package="kseg.losses")
-class Dice(keras.losses.Loss):
+class Dice(regions.RegionLoss):
     """Mean Dice loss over the classes of an image and over the images of a batch.
 
     `keras.losses.Dice` wants one-hot masks, knows no ignored pixels, is 1 for two empty
@@ -117,48 +105,123 @@ class Dice(keras.losses.Loss):
         name: str = "dice",
         dtype=None,
     ):
-        super().__init__(name=name, reduction=reduction, dtype=dtype or "float32")
-        if not 0 < smooth < math.inf:
-            raise ValueError(
-                f"`smooth` must be a positive number. Received: smooth={smooth}"
-            )
-        self.ignore_class = ignore_class
-        self.from_logits = from_logits
+        super().__init__(ignore_class, from_logits, reduction, name, dtype)
+        regions.check_positive("smooth", smooth)
         self.include_background = include_background
         self.smooth = smooth
 
     def call(self, y_true, y_pred, pixel_weights=None):
-        return dice(
-            y_true,
-            y_pred,
-            pixel_weights,
-            self.ignore_class,
-            self.from_logits,
-            self.include_background,
-            self.smooth,
-        )
+        return dice(y_true, y_pred, pixel_weights, **self.arguments())
 
-    def __call__(self, y_true, y_pred, sample_weight=None):
-        with keras.name_scope(self.name):
-            # Keras would broadcast the weights of pixels against the (batch,) losses.
-            if sample_weight is not None:
-                sample_weight = ops.convert_to_tensor(sample_weight)
-            per_pixel = sample_weight is not None and len(sample_weight.shape) > 1
-            losses = self.call(y_true, y_pred, sample_weight if per_pixel else None)
-            if per_pixel:
-                sample_weight = None
-            elif sample_weight is not None:
-                sample_weight = pixels.broadcast(sample_weight, like=losses)
-            loss = pixels.reduce(losses, sample_weight, self.reduction)
-            return ops.cast(loss, self.dtype)
-
-    def get_config(self):
+    def arguments(self):
         return {
-            "ignore_class": self.ignore_class,
-            "from_logits": self.from_logits,
+            **super().arguments(),
             "include_background": self.include_background,
             "smooth": self.smooth,
-            "reduction": self.reduction,
-            "name": self.name,
-            "dtype": self.dtype,
         }
+
+
+def generalized_dice(
+    y_true,
+    y_pred,
+    pixel_weights=None,
+    ignore_class=255,
+    from_logits=False,
+    include_background=True,
+    smooth=1.0,
+):
+    """Computes the generalised Dice loss of every image: rare classes weigh more.
+
+    Formula, with sums over the valid pixels of an image and over the classes `c`:
+
+    ```python
+    v[c] = (min(area) / area[c]) ** 2  # area[c] = sum(w * g[c])
+    overlap, total = sum(w * p * g), sum(w * p) + sum(w * g)  # one per class
+    loss = 1 - (2 * sum(v * overlap) + smooth) / (sum(v * total) + smooth)
+    ```
+
+    The factor `1 / area ** 2` of the paper is taken relative to the smallest region of
+    the image. A class that is absent from the image has the factor of that region, 1:
+    it costs where it is predicted, and does not drown the others. An image without a
+    valid pixel has loss 0 and gradient 0.
+
+    Reference:
+    - [Generalised Dice overlap](https://arxiv.org/abs/1707.03237) (DLMIA 2017),
+      section 2
+
+    Args:
+        y_true: As in `kseg.losses.dice`, like the other arguments.
+        y_pred: Probabilities or logits of shape `(batch, height, width, classes)`.
+        pixel_weights: Factors of shape `(batch, height, width)`, or `None`.
+        ignore_class: Id of the pixels that do not count, or `None`. Defaults to `255`.
+        from_logits: Whether `y_pred` holds logits. Defaults to `False`.
+        include_background: Whether class 0 takes part. Defaults to `True`.
+        smooth: Number of pixels of the smallest region that are added above and below,
+            positive. Defaults to `1.0`.
+
+    Returns:
+        Float32 tensor of shape `(batch,)`, as from `kseg.losses.dice`.
+
+    Raises:
+        ValueError: As `kseg.losses.dice`.
+    """
+    batch = regions.read(
+        y_true, y_pred, pixel_weights, ignore_class, from_logits, include_background
+    )
+    both, predicted, true = regions.areas(batch)
+    is_there = true > 0
+    smallest = ops.min(ops.where(is_there, true, float("inf")), axis=-1, keepdims=True)
+    factors = ops.where(is_there, smallest / ops.where(is_there, true, 1.0), 1.0) ** 2
+    overlap = ops.sum(factors * both, axis=-1)
+    total = ops.sum(factors * (predicted + true), axis=-1)
+    loss = 1.0 - (2.0 * overlap + smooth) / (total + smooth)
+    return regions.nan_where_bad(loss, batch)
+
+
+@keras.saving.register_keras_serializable(package="kseg.losses")
+class GeneralizedDice(Dice):
+    """Mean generalised Dice loss over the images of a batch: rare classes weigh more.
+
+    Keras has no such loss. `kseg.losses.generalized_dice` has the formula, and what a
+    class that is absent from an image contributes.
+
+    Args:
+        ignore_class: Id of the pixels that do not count, or `None`. Defaults to `255`.
+        from_logits: Whether predictions are logits. Defaults to `False`.
+        include_background: Whether class 0 takes part. Defaults to `True`.
+        smooth: Number of pixels of the smallest region that are added above and below,
+            positive. Defaults to `1.0`.
+        reduction: How Keras reduces the losses of the images. Defaults to
+            `"sum_over_batch_size"`, the mean.
+        name: Name of the loss. Defaults to `"generalized_dice"`.
+        dtype: Dtype of the result; the computation is float32. Defaults to `None`,
+            which means float32.
+
+    Call arguments:
+        y_true: Class ids, as for `kseg.losses.Dice`.
+        y_pred: Scores, as for `kseg.losses.Dice`.
+        sample_weight: Weights of images or pixels, as for `kseg.losses.Dice`.
+    """
+
+    def __init__(
+        self,
+        ignore_class: int | None = 255,
+        from_logits: bool = False,
+        include_background: bool = True,
+        smooth: float = 1.0,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "generalized_dice",
+        dtype=None,
+    ):
+        super().__init__(
+            ignore_class,
+            from_logits,
+            include_background,
+            smooth,
+            reduction,
+            name,
+            dtype,
+        )
+
+    def call(self, y_true, y_pred, pixel_weights=None):
+        return generalized_dice(y_true, y_pred, pixel_weights, **self.arguments())

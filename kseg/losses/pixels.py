@@ -1,5 +1,6 @@
 """What every loss reads from a batch: class ids, valid pixels, pixel weights."""
 
+import math
 from typing import Any, NamedTuple
 
 import keras
@@ -125,6 +126,11 @@ def broadcast(sample_weight, like):
             f"sample_weight.shape={received}, which does not fit {tuple(like.shape)}"
         )
     return factors
+
+
+def mark(losses, batch):
+    """Sets the losses of invalid pixels to 0, and those of bad labels to NaN."""
+    return ops.where(batch.bad, math.nan, ops.where(batch.valid, losses, 0.0))
 
 
 def reduce(losses, sample_weight=None, reduction="sum_over_batch_size"):

@@ -5,7 +5,7 @@ import pytest
 from keras import ops
 from scipy.special import expit, softmax
 
-from kseg.losses import Dice, dice
+from kseg.losses import Dice, GeneralizedDice, dice, generalized_dice
 
 
 @pytest.fixture
@@ -141,3 +141,61 @@ def test_gradient_equals_finite_differences(gradient, batch):
 def test_smooth_must_be_positive(smooth):
     with pytest.raises(ValueError, match=f"`smooth` must .* Received: smooth={smooth}"):
         Dice(smooth=smooth)
+
+
+def generalized_closed_form(masks, p, smooth):
+    """Sudre et al. 2017, section 2, with the largest finite factor for absent classes."""
+    losses = []
+    for mask, image in zip(masks, p.astype("float64"), strict=True):
+        valid = mask != 255
+        truth = (mask[..., None] == np.arange(p.shape[-1])) & valid[..., None]
+        image = image * valid[..., None]
+        area = truth.sum(axis=(0, 1)).astype("float64")
+        with np.errstate(divide="ignore"):
+            factors = 1 / area**2
+        largest = factors[np.isfinite(factors)].max()
+        factors = np.minimum(factors, largest)
+        overlap = np.sum(factors * np.sum(image * truth, axis=(0, 1)))
+        total = np.sum(factors * (image.sum(axis=(0, 1)) + area))
+        # `smooth` counts pixels of the smallest region, whose factor is the largest.
+        above, below = 2 * overlap + smooth * largest, total + smooth * largest
+        losses.append(1 - above / below)
+    return np.array(losses)
+
+
+@pytest.mark.parametrize("from_logits", [True, False])
+@pytest.mark.parametrize("absent", [None, 0, 2])
+def test_generalized_dice_equals_the_closed_form(batch, from_logits, absent):
+    masks, logits = batch
+    masks = np.where(masks == absent, 1, masks)
+    p = softmax(logits, axis=-1)
+    y_pred = logits if from_logits else p
+    for smooth in (1e-3, 1.0):
+        expected = generalized_closed_form(masks, p, smooth)
+        arguments = {"from_logits": from_logits, "smooth": smooth}
+        actual = values(generalized_dice(masks, y_pred, **arguments))
+        np.testing.assert_allclose(actual, expected, rtol=1e-5)
+        mean = values(GeneralizedDice(**arguments)(masks, y_pred))
+        np.testing.assert_allclose(mean, expected.mean(), rtol=1e-5)
+
+
+def test_generalized_dice_equals_monai(batch):
+    losses = pytest.importorskip("monai.losses", reason="the oracle is MONAI")
+    torch = pytest.importorskip("torch")
+    masks, logits = np.where(batch[0] == 255, 0, batch[0]), batch[1]
+    p = softmax(logits, axis=-1)
+    truth, score = (
+        torch.tensor(np.moveaxis(x, -1, 1)).double() for x in (np.eye(3)[masks], p)
+    )
+    oracle = losses.GeneralizedDiceLoss(smooth_nr=0, smooth_dr=0)
+    actual = values(GeneralizedDice(smooth=1e-6)(masks, p))
+    np.testing.assert_allclose(actual, float(oracle(score, truth)), rtol=1e-5)
+
+
+def test_classes_of_equal_area_weigh_the_same_in_generalized_dice():
+    """Dice of the sums is then the Dice of the sums of all classes."""
+    masks = np.array([[[0, 0, 1, 1]]])
+    p = np.random.default_rng(0).random((1, 1, 4, 2)).astype("float32")
+    hits = p[0, 0, :2, 0].sum() + p[0, 0, 2:, 1].sum()
+    expected = 1 - (2 * hits + 1) / (p.sum() + 4 + 1)
+    np.testing.assert_allclose(values(generalized_dice(masks, p)), expected, rtol=1e-5)
