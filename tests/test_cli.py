@@ -192,6 +192,33 @@ def test_convert_refuses_a_rename_that_is_none(tmp_path):
         kseg("convert", "coco", tmp_path, tmp_path / "out", "--rename", "truck")
 
 
+def test_data_check_of_a_whole_data_set_and_of_a_damaged_one(squares_folder, tmp_path):
+    sheet = tmp_path / "sheet.png"
+    printed = kseg("data", "check", "folder", squares_folder, "--sheet", sheet)
+    assert "background" in printed
+    with Image.open(sheet) as picture:
+        assert min(picture.size) > 100
+    damaged = tmp_path / "damaged"
+    shutil.copytree(squares_folder, damaged)
+    for path in (damaged / "images").iterdir():
+        path.write_bytes(path.read_bytes()[:-40])
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", "from kseg.cli import main; main()"),
+            *("data", "check", "folder", damaged),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert path.name in done.stdout
+
+
+def test_data_check_of_an_unknown_name_lists_the_known_ones(tmp_path):
+    with pytest.raises(ValueError, match=r"camvid.*Received: 'imagenet'"):
+        kseg("data", "check", "imagenet", tmp_path)
+
+
 def test_lint_prints_the_verdict_of_both_gpus():
     net = ROOT / "mobile" / "weights" / "person_float16.tflite"
     printed = kseg("lint", net)

@@ -19,7 +19,7 @@ ALLOWED = {
     "losses": set(),
     "metrics": set(),
     "plot": set(),
-    "data": {"losses.maps"},
+    "data": {"losses.maps", "plot"},
     "training": {"models", "losses", "metrics", "data", "plot"},
 }
 WITHOUT_KERAS = ("segmenter.py", "linter.py", "metadata.py", "scenarios")

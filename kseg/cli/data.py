@@ -1,4 +1,4 @@
-"""The command that prepares data: convert."""
+"""Commands around data: convert, data check."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,10 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from kseg.cli.shell import app, console
+from kseg.cli.shell import Labels, app, console, load_keras_quietly
+
+data = typer.Typer(help="Look at data sets.", no_args_is_help=True)
+app.add_typer(data, name="data")
 
 
 @app.command()
@@ -58,3 +61,35 @@ def convert(
         skip_missing=skip_missing,
     )
     console.print(escape(str(report)))
+
+
+@data.command()
+def check(
+    name: Annotated[
+        str, typer.Argument(help="Name of a data set, such as cityscapes, or 'folder'.")
+    ],
+    path: Annotated[Path, typer.Argument(help="Its root.")],
+    split: Annotated[str | None, typer.Option(help="Default: train.")] = None,
+    labels: Labels = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Write a contact sheet PNG there.")
+    ] = None,
+):
+    """Verify the files of a data set; print what its classes share; exit code 1 if bad."""
+    load_keras_quietly()
+    from kseg.data import datasets, report
+
+    chosen = {"split": split, "labels": labels}
+    chosen = {key: value for key, value in chosen.items() if value is not None}
+    if name != "folder" and name not in datasets.READERS:
+        raise ValueError(
+            f"`NAME` must be one of {sorted(datasets.READERS)}, or 'folder'. "
+            f"Received: {name!r}"
+        )
+    read = datasets.open_dataset if name == "folder" else datasets.READERS[name]
+    found = report(read(path, **chosen), sheet)
+    print(found)
+    if sheet is not None:
+        console.print(f"The contact sheet is {sheet}")
+    if found.problems:
+        raise typer.Exit(1)

@@ -4,5 +4,6 @@ from kseg.data import annotations, augment, datasets
 from kseg.data.checking import check
 from kseg.data.datasets import Sample
 from kseg.data.loading import loader
+from kseg.data.reporting import report
 
-__all__ = ["Sample", "annotations", "augment", "check", "datasets", "loader"]
+__all__ = ["Sample", "annotations", "augment", "check", "datasets", "loader", "report"]

@@ -26,13 +26,15 @@ def check(dataset: Sequence) -> None:
     if len(dataset) == 0:
         raise ValueError("`dataset` must hold samples. Received: an empty data set")
     problems = scan(
-        lambda index: _problem(dataset, index), range(len(dataset)), "Checking"
+        lambda index: find_problem(dataset, index, dataset[index]),
+        range(len(dataset)),
+        "Checking",
     )
     raise_problems([str(p) for p in problems if p], len(dataset), "samples")
 
 
-def _problem(dataset, index):
-    sample = dataset[index]
+def find_problem(dataset: Sequence, index: int, sample) -> str | None:
+    """Returns what is wrong with a sample that was read, or `None`."""
     image, mask = sample.image, sample.mask
     names = [f"{kind} of sample {sample.id!r}" for kind in ("image", "mask")]
     if hasattr(dataset, "paths"):

@@ -92,7 +92,7 @@ def attainable(scenes):
                 FreeLogits(logits)(place)
             )
             model = keras.Model(place, keras.layers.Softmax()(free))
-            _fit(model, logits, masks, keras.optimizers.Adam(0.1), 300)
+            _fit(model, logits, masks, keras.optimizers.Adam(0.1), 1000)
             found[stride] = _mean_iou(model, logits, masks)
         return found[stride]
 
@@ -138,7 +138,7 @@ def _fit(model, inputs, masks, optimizer, steps):
 
 def _mean_iou(model, inputs, masks):
     metric = metrics.MeanIoU(CLASSES)
-    metric.update_state(masks, model.predict_on_batch(inputs))
+    metric.update_state(masks, model(inputs, training=False))
     return float(metric.result())
 
 

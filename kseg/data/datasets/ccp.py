@@ -6,7 +6,38 @@ from pathlib import Path
 import numpy as np
 
 from kseg.data.datasets.dataset import Dataset
+from kseg.data.datasets.layout import read_mat, recode
 
+# Which of the 59 tags make up each class of the labels "clothes".
+CLOTHES = {
+    "background": ("null",),
+    "hair": ("hair",),
+    "skin": ("skin",),
+    "top": (
+        *("blouse", "bra", "cardigan", "hoodie", "intimate", "jumper", "shirt"),
+        *("sweater", "sweatshirt", "t-shirt", "top", "vest"),
+    ),
+    "outerwear": ("blazer", "cape", "coat", "jacket", "suit"),
+    "dress": ("bodysuit", "dress", "romper", "swimwear"),
+    "bottom": (
+        *("jeans", "leggings", "panties", "pants", "shorts", "skirt"),
+        *("socks", "stockings", "tights"),
+    ),
+    "shoes": (
+        *("boots", "clogs", "flats", "heels", "loafers", "pumps", "sandals"),
+        *("shoes", "sneakers", "wedges"),
+    ),
+    "bag/accessory": (
+        *("accessories", "bag", "belt", "bracelet", "earrings", "glasses", "gloves"),
+        *("hat", "necklace", "purse", "ring", "scarf", "sunglasses", "tie", "wallet"),
+        "watch",
+    ),
+}
+# The colours of Okabe and Ito, which people with any colour vision tell apart.
+_CLOTHES_COLORS = (
+    *((0, 0, 0), (153, 153, 153), (230, 159, 0), (86, 180, 233), (0, 158, 115)),
+    *((240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167)),
+)
 _NUMBERS = {"train": (1, 800), "validation": (801, 900), "all": (1, 9999)}
 _TREE = """\
   <path>/label_list.mat
@@ -32,7 +63,9 @@ class CCP(Dataset):
         split: `"train"`, photos 0001–0800; `"validation"`, 0801–0900; or `"all"`
             that are there. The data set itself has no official split.
         labels: `"tags"` for the 59 classes of `label_list.mat`, id 0 being "null";
-            or `"person"`, where everything but "null" is one foreground class.
+            `"person"`, where everything but "null" is one foreground class; or
+            `"clothes"`, the nine groups of the table `CLOTHES`: background, hair,
+            skin, top, outerwear, dress, bottom, shoes, bag/accessory.
 
     Raises:
         ValueError: If `path` is not the root of the data set, holds nothing of the
@@ -45,9 +78,10 @@ class CCP(Dataset):
                 f"`split` must be one of {', '.join(map(repr, _NUMBERS))}. "
                 f"Received: split={split!r}"
             )
-        if labels not in ("tags", "person"):
+        if labels not in ("tags", "person", "clothes"):
             raise ValueError(
-                f"`labels` must be 'tags' or 'person'. Received: labels={labels!r}"
+                "`labels` must be 'tags', 'person' or 'clothes'. "
+                f"Received: labels={labels!r}"
             )
         root = Path(path)
         if not is_ccp(root):
@@ -68,16 +102,19 @@ class CCP(Dataset):
                 + (f"without the photos {missing[:10]}" if missing else "with none")
             )
         self.labels = labels
-        names = ("background", "person")
-        if labels == "tags":
+        names, colors = ("background", "person"), None
+        if labels != "person":
             names = [
-                str(cell.item()) for cell in _read_mat(root / _NAMES, "label_list").flat
+                str(cell.item()) for cell in read_mat(root / _NAMES, "label_list").flat
             ]
-        super().__init__([(s, photos[s], masks[s]) for s in stems], names)
+        if labels == "clothes":
+            self._group_of = _groups(names, root)
+            names, colors = tuple(CLOTHES), _CLOTHES_COLORS
+        super().__init__([(s, photos[s], masks[s]) for s in stems], names, colors)
 
     def read_mask(self, path: Path) -> np.ndarray:
         if path.suffix == ".mat":
-            tags = _read_mat(path, "groundtruth")
+            tags = read_mat(path, "groundtruth")
             mask = tags.astype(np.uint8)
             if not np.array_equal(mask, tags):
                 raise ValueError(
@@ -86,6 +123,8 @@ class CCP(Dataset):
                 )
         else:
             mask = super().read_mask(path)
+        if self.labels == "clothes":
+            return recode(mask, self._group_of, path)
         return (mask > 0).astype(np.uint8) if self.labels == "person" else mask
 
 
@@ -97,6 +136,18 @@ def is_ccp(root: Path) -> bool:
     return (root / _NAMES).is_file() and (root / "annotations" / "pixel-level").is_dir()
 
 
+def _groups(tags, root):
+    """`{tag id: class id}` of the labels "clothes"."""
+    class_of = {t: i for i, group in enumerate(CLOTHES.values()) for t in group}
+    if set(tags) != set(class_of):
+        raise ValueError(
+            f"`{_NAMES}` must hold the 59 tags of the data set. Received: "
+            f"{str(root / _NAMES)!r}, in one but not in the other: "
+            f"{sorted(set(tags) ^ set(class_of))[:10]}"
+        )
+    return {number: class_of[tag] for number, tag in enumerate(tags)}
+
+
 def _numbered(folder, suffixes):
     """Files named by a number, `{stem: path}`; a later suffix wins."""
     return {
@@ -105,15 +156,3 @@ def _numbered(folder, suffixes):
         for path in folder.glob(f"*{suffix}")
         if re.fullmatch("[0-9]+", path.stem)
     }
-
-
-def _read_mat(path, key):
-    import scipy.io
-
-    try:
-        return scipy.io.loadmat(path, variable_names=(key,))[key]
-    except Exception as error:  # the parser raises whatever a damaged file provokes
-        raise ValueError(
-            f"A .mat file of CCP must be whole and hold `{key}`. "
-            f"Received: {str(path)!r} ({type(error).__name__}: {error})"
-        ) from error

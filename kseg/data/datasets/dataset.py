@@ -108,6 +108,13 @@ class Dataset(Sequence):
         """Reads a mask file as class ids of shape `(height, width)`."""
         return read_mask(path)
 
+    def read_sample(self, id: str, image_path: Path, mask_path: Path) -> Sample:
+        """Reads one sample; data sets whose files hold many override it."""
+        image, mask = read_image(image_path), self.read_mask(mask_path)
+        if image.shape[:2] != mask.shape:
+            _refuse_sizes(image_path, image.shape[:2], mask_path, mask.shape)
+        return Sample(image=image, mask=mask, id=id)
+
     def __len__(self):
         return len(self._items)
 
@@ -119,11 +126,7 @@ class Dataset(Sequence):
                 "`index` must be an integer or a slice; samples are taken by id with "
                 f"`dataset.take([id])`. Received: index={index!r}"
             )
-        id, image_path, mask_path = self._items[operator.index(index)]
-        image, mask = read_image(image_path), self.read_mask(mask_path)
-        if image.shape[:2] != mask.shape:
-            _refuse_sizes(image_path, image.shape[:2], mask_path, mask.shape)
-        return Sample(image=image, mask=mask, id=id)
+        return self.read_sample(*self._items[operator.index(index)])
 
     def __repr__(self):
         return (

@@ -4,10 +4,52 @@ import hashlib
 from pathlib import Path
 
 from kseg.data.datasets.camvid import CamVid, is_camvid
+from kseg.data.datasets.camvid_color import CamVidColor
 from kseg.data.datasets.ccp import CCP, is_ccp
+from kseg.data.datasets.celebamask_hq import CelebAMaskHQ
+from kseg.data.datasets.cityscapes import Cityscapes
+from kseg.data.datasets.coco_stuff import COCOStuff
 from kseg.data.datasets.dataset import Dataset
+from kseg.data.datasets.davis import DAVIS
+from kseg.data.datasets.diva_hisdb import DIVAHisDB
 from kseg.data.datasets.image_folder import ImageFolder
+from kseg.data.datasets.inria import InriaAerial
+from kseg.data.datasets.kitti import KITTIRoad, KITTISemantic
+from kseg.data.datasets.lits import LiTS
+from kseg.data.datasets.modelnet40 import ModelNet40
+from kseg.data.datasets.pascal_context import PascalContext
+from kseg.data.datasets.pascal_voc import PascalVOC
+from kseg.data.datasets.pratheepan import Pratheepan
+from kseg.data.datasets.s3dis import S3DIS
+from kseg.data.datasets.shapenet_part import ShapeNetPart
 
+# Every published data set by the name that the command line knows; each is opened
+# as READERS[name](path, split=…).
+READERS = {
+    "camvid": CamVid,
+    "camvid-color": CamVidColor,
+    "ccp": CCP,
+    "celebamask-hq": CelebAMaskHQ,
+    "cityscapes": Cityscapes,
+    "coco-stuff": COCOStuff,
+    "davis": DAVIS,
+    "diva-hisdb": DIVAHisDB,
+    "inria-aerial": InriaAerial,
+    "kitti-road": KITTIRoad,
+    "kitti-semantic": KITTISemantic,
+    "lits": LiTS,
+    "modelnet40": ModelNet40,
+    "pascal-context": PascalContext,
+    "pascal-voc": PascalVOC,
+    "pratheepan": Pratheepan,
+    "s3dis": S3DIS,
+    "shapenet-part": ShapeNetPart,
+}
+# What a net can be trained on as it lies there: pictures, with a validation split.
+_RECOGNISED = (
+    *(CamVidColor, CelebAMaskHQ, Cityscapes, COCOStuff, DAVIS, InriaAerial),
+    *(PascalContext, PascalVOC),
+)
 _SPLIT_FOLDERS = {
     "train": ("train", "training"),
     "validation": ("validation", "val", "valid"),
@@ -18,7 +60,9 @@ _TREES = """\
   images/train/… masks/train/… images/val/… masks/val/…   (or validation)
   train/images/… train/masks/… val/images/… val/masks/…   (or validation)
   photos/… annotations/pixel-level/… label_list.mat   (Clothing Co-Parsing)
-  train/… trainannot/… val/… valannot/…               (CamVid as for SegNet)"""
+  train/… trainannot/… val/… valannot/…               (CamVid as for SegNet)
+or as published, each in the layout that its reader shows (kseg.data.datasets):
+  """ + ", ".join(reader.__name__ for reader in _RECOGNISED)
 
 
 def open_dataset(
@@ -26,8 +70,9 @@ def open_dataset(
 ) -> Dataset:
     """Opens a folder as the data set that its layout shows it to be.
 
-    Recognised are Clothing Co-Parsing (`CCP`), `CamVid`, and folders of images and
-    masks (`ImageFolder`):
+    Recognised are Clothing Co-Parsing (`CCP`), `CamVid`, the data sets `CamVidColor`,
+    `CelebAMaskHQ`, `Cityscapes`, `COCOStuff`, `DAVIS`, `InriaAerial`, `PascalContext`
+    and `PascalVOC`, and folders of images and masks (`ImageFolder`):
 
     - `images/` and `masks/`, optionally each with `train/` and `val/`
     - `train/images/`, `train/masks/`, and optionally the same in `val/`
@@ -41,7 +86,8 @@ def open_dataset(
         path: Root of the data set.
         split: `"train"`, `"validation"`, or another split that the data set has
             (`"test"`; `"all"` for CCP and for folders without validation folder).
-        labels: For data sets with several sets of labels (CCP) which to take.
+        labels: For data sets with several sets of labels (CCP, PASCAL Context) which
+            to take.
 
     Returns:
         The data set. All splits of a folder have the same classes.
@@ -51,13 +97,19 @@ def open_dataset(
             has no choice of labels.
     """
     root = Path(path)
+    chosen = {} if labels is None else {"labels": labels}
     if is_ccp(root):
-        return CCP(root, split, **({} if labels is None else {"labels": labels}))
+        return CCP(root, split, **chosen)
+    if PascalContext.layout.fits(root):
+        return PascalContext(root, split, **chosen)
     if labels is not None:
         raise ValueError(
             "`labels` must be None unless the data set has several sets of labels, as "
             f"CCP has. Received: labels={labels!r}, path={str(path)!r}"
         )
+    for reader in _RECOGNISED:
+        if reader.layout.fits(root):
+            return reader(root, split)
     if is_camvid(root):
         return CamVid(root, split)
     folders = _split_folders(root)

@@ -6,6 +6,7 @@ import scipy.io
 from PIL import Image
 
 from kseg.data.datasets import CCP
+from kseg.data.datasets.ccp import CLOTHES
 
 
 @pytest.fixture
@@ -88,6 +89,32 @@ def test_person_is_everything_but_null(data_dir, name):
     tags = CCP(data_dir(name))
     for i in range(3):
         np.testing.assert_array_equal(person[i].mask, tags[i].mask != 0)
+
+
+@pytest.mark.parametrize("name", ["ccp", "ccp-original"])
+def test_clothes_are_groups_of_tags(data_dir, name):
+    tags, clothes = CCP(data_dir(name)), CCP(data_dir(name), labels="clothes")
+    groups = "background hair skin top outerwear dress bottom shoes bag/accessory"
+    assert clothes.class_names == tuple(groups.split())
+    assert len(set(clothes.colors)) == 9
+    some = {"null": 0, "hair": 1, "skin": 2, "t-shirt": 3, "coat": 4, "dress": 5}
+    some |= {"jeans": 6, "boots": 7, "bag": 8, "watch": 8}
+    for i in range(4):
+        for tag, group in some.items():
+            here = tags[i].mask == tags.class_names.index(tag)
+            assert (clothes[i].mask[here] == group).all()
+
+
+def test_every_tag_is_in_one_group(data_dir):
+    grouped = [tag for group in CLOTHES.values() for tag in group]
+    assert sorted(grouped) == sorted(CCP(data_dir("ccp")).class_names)
+
+
+def test_other_tags_cannot_be_grouped(tree):
+    names = np.array([["null"], ["hair"]], object)
+    scipy.io.savemat(tree / "label_list.mat", {"label_list": names})
+    with pytest.raises(ValueError, match=r"59 tags.*label_list\.mat"):
+        CCP(tree, labels="clothes")
 
 
 def test_views_keep_the_labels(data_dir):

@@ -1,0 +1,192 @@
+"""Looks through a whole data set: what is in it, what is wrong, how it looks."""
+
+import dataclasses
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from kseg.data.checking import find_problem
+from kseg.data.scanning import scan
+from kseg.plot import legend, overlay, sheet
+
+_SHOWN = 20
+_NAMES = 30  # more classes than this make no readable legend
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What was found in a data set; `str(report)` is a table to print.
+
+    Attributes:
+        class_names: Tuple of names, one per class id.
+        pixels: int64 array, the pixels (or points) of each class.
+        samples_with: int64 array, the samples in which each class occurs.
+        ignored: Pixels to ignore.
+        sizes: Dict with the number of samples of each size `(height, width)` of the
+            mask; `(points,)` for points.
+        problems: Tuple of messages, one for each sample that cannot be used.
+        count: Number of samples.
+        expected: Number of samples as published, or `None` if that is not known.
+    """
+
+    class_names: tuple[str, ...]
+    pixels: np.ndarray
+    samples_with: np.ndarray
+    ignored: int
+    sizes: dict[tuple[int, ...], int]
+    problems: tuple[str, ...]
+    count: int
+    expected: int | None = None
+
+    @property
+    def frequencies(self) -> np.ndarray:
+        """Share of each class among the pixels that are not ignored."""
+        return self.pixels / max(1, self.pixels.sum())
+
+    def __str__(self):
+        of = f" of {self.expected} published" if self.expected else ""
+        lines = [f"{self.count}{of} samples, {len(self.problems)} of them unusable"]
+        common = sorted(self.sizes.items(), key=lambda item: (-item[1], item[0]))
+        listed = [f"{'x'.join(map(str, size))} ({n})" for size, n in common[:5]]
+        more = f" and {len(common) - 5} more" if len(common) > 5 else ""
+        lines.append(f"sizes: {', '.join(listed) or 'none'}{more}")
+        total = int(self.pixels.sum()) + self.ignored
+        lines.append(f"ignored: {self.ignored / max(1, total):.2%}")
+        width = max(map(len, self.class_names))
+        lines.append(f"  id  {'class':{width}}     share   samples")
+        rows = zip(self.class_names, self.frequencies, self.samples_with, strict=True)
+        for class_id, (name, share, samples) in enumerate(rows):
+            lines.append(f"{class_id:4}  {name:{width}}  {share:8.3%}  {samples:8}")
+        lines += [f"- {problem}" for problem in self.problems[:_SHOWN]]
+        if len(self.problems) > _SHOWN:
+            lines.append(f"- … and {len(self.problems) - _SHOWN} more")
+        return "\n".join(lines)
+
+
+def report(
+    dataset: Sequence, sheet_path: str | Path | None = None, pictures: int = 12
+) -> Report:
+    """Opens every sample, checks it, counts its classes, and draws a contact sheet.
+
+    The samples are those that `kseg.data.check` accepts, or clouds of points; here
+    the ones that it would refuse are listed and the rest is counted. On a terminal a
+    bar shows the progress.
+
+    Args:
+        dataset: A `kseg.data.datasets.Dataset`, or any sequence of `Sample` with the
+            attributes `class_names` and `ignore_class`.
+        sheet_path: Picture to write: evenly spaced samples with their masks painted
+            over, and the legend. `None` writes none; points are not drawn.
+        pictures: Number of samples on the sheet.
+
+    Returns:
+        A `Report`.
+
+    Raises:
+        ValueError: If the data set is empty, or `pictures` is not positive.
+        OSError: If the sheet cannot be written.
+    """
+    if len(dataset) == 0:
+        raise ValueError("`dataset` must hold samples. Received: an empty data set")
+    if pictures < 1:
+        raise ValueError(
+            f"`pictures` must be a positive integer. Received: pictures={pictures!r}"
+        )
+    count = len(dataset.class_names)
+    found = scan(lambda i: _examine(dataset, i), range(len(dataset)), "Checking")
+    pixels, samples_with = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    ignored, sizes, problems, usable = 0, Counter(), [], []
+    for index, result in enumerate(found):
+        if isinstance(result, str | Exception):
+            problems.append(str(result))
+            continue
+        size, counts, without = result
+        pixels += counts
+        samples_with += counts > 0
+        ignored += without
+        sizes[size] += 1
+        usable.append(index)
+    drawable = bool(usable) and len(next(iter(sizes))) == 2
+    if sheet_path is not None and drawable:
+        _save(_contact_sheet(dataset, usable, pictures), Path(sheet_path))
+    return Report(
+        tuple(dataset.class_names),
+        pixels,
+        samples_with,
+        ignored,
+        dict(sizes),
+        tuple(problems),
+        len(dataset),
+        getattr(dataset, "expected", None),
+    )
+
+
+def _examine(dataset, index):
+    """`(size, counts of the classes, ignored pixels)`, or what is wrong as text."""
+    sample, count = dataset[index], len(dataset.class_names)
+    if hasattr(sample, "points"):
+        if problem := _point_problem(sample, count):
+            return problem
+        counts = np.bincount(sample.labels.ravel(), minlength=count)
+        return sample.points.shape[:1], counts, 0
+    if problem := find_problem(dataset, index, sample):
+        return problem
+    mask = sample.mask
+    ignore = mask == dataset.ignore_class
+    counts = np.bincount(mask[~ignore], minlength=count)
+    return mask.shape, counts, int(ignore.sum())
+
+
+def _point_problem(sample, count):
+    points, labels = sample.points, sample.labels
+    if points.ndim != 2 or points.shape[1] < 3 or not np.isfinite(points).all():
+        return (
+            "Points must be finite, of shape (points, 3 or more). Received: sample "
+            f"{sample.id!r} of shape {points.shape}"
+        )
+    if labels.shape not in ((), points.shape[:1]):
+        return (
+            "There must be a label for each point, or one for all. Received: sample "
+            f"{sample.id!r} with points {points.shape}, labels {labels.shape}"
+        )
+    if labels.min() < 0 or labels.max() >= count:
+        return (
+            f"Labels must be class ids 0..{count - 1}. Received: sample "
+            f"{sample.id!r} with {labels.min()}..{labels.max()}"
+        )
+    return None
+
+
+def _contact_sheet(dataset, usable, pictures):
+    """Evenly spaced samples, painted over, and the legend in a tile of its own."""
+    places = np.linspace(0, len(usable) - 1, min(pictures, len(usable)))
+    tiles, titles = [], []
+    for index in dict.fromkeys(usable[round(place)] for place in places):
+        sample = dataset[index]
+        tiles.append(
+            overlay(
+                sample.image,
+                sample.mask,
+                dataset.colors,
+                ignore_class=dataset.ignore_class,
+            )
+        )
+        titles.append(sample.id)
+    if len(dataset.class_names) <= _NAMES:
+        tiles.append(legend(dataset.class_names, dataset.colors))
+        titles.append("classes")
+    return sheet(tiles, titles)
+
+
+def _save(picture, path):
+    """Writes under another name first, so that no half picture is left behind."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        picture.save(part, format="PNG")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
