@@ -89,6 +89,39 @@ CASES = {
         ({}, [(2, 8, 12, 3), (2, 8, 12, 2)]),
         ({"offset": 2}, [(2, 8, 13, 3), (2, 5, 7, 2)]),
     ],
+    layers.AnnularConv: [
+        ({"filters": 4}, [(2, 5, 7, 3)]),
+        ({"filters": 4, "kernel_size": 5}, [(2, 3, 4, 3)]),
+    ],
+    layers.ChannelSlice: [
+        ({"start": 1}, [(2, 7, 3)]),
+        ({"start": 0, "stop": 2}, [(2, 5, 7, 3)]),
+    ],
+    layers.FarthestPointSampling: [({"samples": 5}, [(2, 9, 4)])],
+    layers.FeaturePropagation: [
+        ({}, [(2, 9, 4), (2, 5, 3), (2, 5, 6)]),
+        ({"k": 4}, [(2, 9, 3), (2, 1, 3), (2, 1, 6)]),
+    ],
+    layers.NeighborOrdering: [({}, [(2, 5, 7, 4), (2, 5, 6)])],
+    layers.PointNormals: [
+        ({}, [(2, 17, 3)]),
+        ({"k": 4, "viewpoint": (1.0, 2.0, 3.0)}, [(2, 9, 6)]),
+    ],
+    layers.RepeatLike1D: [({}, [(2, 3), (2, 5, 4)])],
+    layers.RingNeighbors: [
+        (
+            {"k": 4, "inner_radius": 0.0, "outer_radius": 1.0},
+            [(2, 5, 6), (2, 9, 6)],
+        ),
+        (
+            {"k": 4, "inner_radius": 0.5, "outer_radius": 2.0},
+            [(2, 5, 3), (2, 9, 3), (2, 9, 2)],
+        ),
+    ],
+    layers.TNet: [
+        ({"filters": (4, 6), "units": [5]}, [(3, 7, 3)]),
+        ({"filters": (4,), "units": (5,), "orthogonality": 0.1}, [(3, 7, 4)]),
+    ],
 }
 every_layer = pytest.mark.parametrize(
     "make,shapes",
@@ -220,6 +253,10 @@ def test_gradients_are_finite_and_reach_every_weight(make, shapes):
     if len(outputs.shape) == 4:
         outputs = keras.layers.GlobalAveragePooling2D()(outputs)
     model = keras.Model(model.input, keras.layers.Dense(1)(outputs))
+    for weight in model.trainable_weights:
+        # A kernel that starts at zero, as that of T-Net, lets no gradient through.
+        if len(weight.shape) > 1 and not ops.convert_to_numpy(weight).any():
+            weight.assign(np.random.default_rng(1).normal(size=weight.shape))
     model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=False)
     before = [w.numpy().copy() for w in model.trainable_weights]
     inputs = random_inputs(shapes)
