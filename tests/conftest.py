@@ -3,8 +3,10 @@
 import os
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
+from keras import ops
 from PIL import Image
 
 REPOSITORY = Path(__file__).parents[1]
@@ -40,3 +42,30 @@ def squares_folder(tmp_path_factory):
         Image.fromarray(image).save(folder / "images" / f"{index:02d}.png")
         Image.fromarray(mask).save(folder / "masks" / f"{index:02d}.png")
     return folder
+
+
+@pytest.fixture(scope="session")
+def gradient():
+    """Returns a function: (scalar function, array) -> its gradient, a NumPy array."""
+
+    def of(function, x, dtype="float32"):
+        x = ops.convert_to_tensor(x, dtype)
+        match keras.backend.backend():
+            case "tensorflow":
+                import tensorflow as tf
+
+                with tf.GradientTape() as tape:
+                    tape.watch(x)
+                    value = function(x)
+                result = tape.gradient(value, x)
+            case "jax":
+                import jax
+
+                result = jax.grad(function)(x)
+            case "torch":
+                x = x.detach().clone().requires_grad_()
+                function(x).backward()
+                result = x.grad
+        return ops.convert_to_numpy(ops.cast(result, "float32"))
+
+    return of

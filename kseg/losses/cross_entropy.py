@@ -66,9 +66,10 @@ class SparseCrossEntropy(keras.losses.Loss):
     included, has no class weights for masks, and its gradient is 0 where the
     probability of the true class is below 1e-7.
 
-    Class weights belong here: `model.fit(class_weight=...)` is for one label per image
-    and fails on masks before any loss is called, with a TypeError about shapes or an
-    index. `kseg.losses.class_weights` counts them from a data set.
+    Class weights belong here. `model.fit(class_weight=...)` is for one label per image;
+    for masks it raises, before any loss is called, "TypeError: only 0-dimensional arrays
+    can be converted to Python scalars". `kseg.losses.class_weights` counts the weights
+    in a data set.
 
     Args:
         class_weights: Sequence of one factor per class (background and foreground for

@@ -243,3 +243,18 @@ def test_number_of_class_weights_must_be_that_of_the_classes(channels, expected)
     y_pred = np.full((1, 2, 3, channels), 0.5, "float32")
     with pytest.raises(ValueError, match=f"hold {expected} factors.*Received: class"):
         loss(np.zeros((1, 2, 3), "int32"), y_pred)
+
+
+def test_class_weights_train_on_masks_where_those_of_fit_fail():
+    """What the docstring says of Keras: one label per image, or an opaque error."""
+    images, masks = np.ones((2, 4, 5, 3), "float32"), np.zeros((2, 4, 5), "int32")
+    inputs = keras.Input((4, 5, 3))
+    outputs = keras.layers.Dense(2, activation="softmax")(inputs)
+    model = keras.Model(inputs, outputs)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    with pytest.raises(TypeError, match="can be converted to Python scalars"):
+        model.fit(images, masks, class_weight={0: 0.2, 1: 1.0}, verbose=0)
+    model.compile("sgd", SparseCrossEntropy(class_weights=(0.2, 1.0)))
+    plain = value(SparseCrossEntropy()(masks, model.predict(images, verbose=0)))
+    loss = model.fit(images, masks, verbose=0).history["loss"][0]
+    assert loss == pytest.approx(0.2 * plain, rel=1e-5)

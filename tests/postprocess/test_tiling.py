@@ -137,7 +137,8 @@ def test_image_of_bytes_stays_one():
         ),
         ({"model": lambda x: x[0]}, ValueError, "Received: scores of shape"),
     ],
-    ids=str,
+    # A lambda has an address in its name, another one in each process.
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_arguments_that_make_no_tiles(arguments, error, message):
     arguments = {
