@@ -81,7 +81,7 @@ class PyramidPooling2D(layers.Layer):
 def _average(x, bins):
     size = x.shape[1:3]
     if all(length is not None and length % bins == 0 for length in size):
-        window = [length // bins for length in size]
+        window = tuple(length // bins for length in size)
         return ops.average_pool(x, window, window, data_format="channels_last")
     return _average_axis(_average_axis(x, bins, 1), bins, 2)
 
