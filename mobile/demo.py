@@ -6,6 +6,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from rich.console import Console
 
+from kseg.writing import write_whole
+
 PRECISIONS = ("float32", "float16", "full_int8")
 COLORS = [(0, 0, 0), (0, 114, 178)]
 
@@ -76,9 +78,7 @@ def demo(output="demo", data=None):
     titles.append("on this CPU")
     sheet = output / "contact_sheet.png"
     picture = kseg.plot.sheet(tiles, titles=titles, columns=len(tiles), tile=400)
-    temporary = sheet.with_name(".contact_sheet.partial.png")
-    picture.save(temporary)
-    temporary.replace(sheet)
+    write_whole(sheet, picture.save)
     return sheet
 
 

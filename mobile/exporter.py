@@ -16,7 +16,7 @@ from kseg.mobile.metadata import Metadata, write_metadata
 from kseg.mobile.parity import MIN_AGREEMENT, ExportError, compare
 from kseg.mobile.report import ExportReport
 from kseg.mobile.runtime import native_log
-from kseg.mobile.writing import checked_path, write_whole
+from kseg.writing import checked_path, write_whole
 
 PRECISIONS = tuple(MIN_AGREEMENT)
 OUTPUTS = ("probabilities", "logits", "category_mask")

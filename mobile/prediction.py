@@ -1,5 +1,6 @@
 """Masks of whole folders of photos, and what a model file takes and gives."""
 
+import functools
 from pathlib import Path
 
 from PIL import Image
@@ -10,6 +11,7 @@ from kseg.mobile.graph import op_counts
 from kseg.mobile.images import read_image
 from kseg.mobile.metadata import read_metadata
 from kseg.mobile.segmenter import load
+from kseg.writing import write_whole
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
@@ -57,9 +59,12 @@ def predict(model, images, output):
         if mask.dtype == "uint8":
             picture = picture.convert("P")
             picture.putpalette([int(c) for color in colors for c in color])
-        _save(picture, path)
+        write_whole(path, picture.save)
         overlay = plot.overlay(image, mask, colors)
-        _save(overlay, target.with_name(target.name + "_overlay.jpg"), quality=92)
+        write_whole(
+            target.with_name(target.name + "_overlay.jpg"),
+            functools.partial(overlay.save, quality=92),
+        )
         written.append(path)
     return written
 
@@ -123,13 +128,3 @@ def _photos(images):
             f"Received: {[str(i) for i in images]}, where none is"
         )
     return found
-
-
-def _save(picture, path, **options):
-    """Saves under another name first, so that no half-written picture is left."""
-    temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
-    try:
-        picture.save(temporary, **options)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """Looks through a whole data set: what is in it, what is wrong, how it looks."""
 
 import dataclasses
-import os
+import functools
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +11,7 @@ import numpy as np
 from kseg.data.checking import find_problem
 from kseg.data.scanning import scan
 from kseg.plot import legend, overlay, sheet
+from kseg.writing import write_whole
 
 _SHOWN = 20
 _NAMES = 30  # more classes than this make no readable legend
@@ -111,7 +112,10 @@ def report(
         usable.append(index)
     drawable = bool(usable) and len(next(iter(sizes))) == 2
     if sheet_path is not None and drawable:
-        _save(_contact_sheet(dataset, usable, pictures), Path(sheet_path))
+        path = Path(sheet_path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture = _contact_sheet(dataset, usable, pictures)
+        write_whole(path, functools.partial(picture.save, format="PNG"))
     return Report(
         tuple(dataset.class_names),
         pixels,
@@ -179,14 +183,3 @@ def _contact_sheet(dataset, usable, pictures):
         tiles.append(legend(dataset.class_names, dataset.colors))
         titles.append("classes")
     return sheet(tiles, titles)
-
-
-def _save(picture, path):
-    """Writes under another name first, so that no half picture is left behind."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        picture.save(part, format="PNG")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

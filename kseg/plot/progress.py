@@ -1,8 +1,10 @@
 """Training curves from a CSV of metrics."""
 
 import csv
-import os
+import functools
 from pathlib import Path
+
+from kseg.writing import write_whole
 
 _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
@@ -46,7 +48,7 @@ def curves(csv_path: str | Path, png_path: str | Path) -> None:
         ax.grid(alpha=0.25, linewidth=0.6)
         ax.spines[["top", "right"]].set_visible(False)
         ax.legend(frameon=False, fontsize=9)
-    _write(Path(png_path), figure)
+    write_whole(png_path, functools.partial(figure.savefig, format="png"))
 
 
 def _panels(columns):
@@ -117,12 +119,3 @@ def _read(path):
         raise ValueError(
             f"`csv_path` must hold numbers. Received: {str(path)!r} ({error})"
         ) from error
-
-
-def _write(path, figure):
-    temporary = path.with_name(f".{path.stem}.partial.png")
-    try:
-        figure.savefig(temporary, format="png")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -10,8 +10,9 @@ from kseg import losses, metrics, plot
 from kseg.data.batches import check_integer
 from kseg.training import networks, schedules
 from kseg.training.identity import describe_data, describe_net
-from kseg.training.run_folder import RunFolder, write, write_json
+from kseg.training.run_folder import RunFolder
 from kseg.training.selection import draw_validation, keep_best
+from kseg.writing import write_json, write_whole
 
 SCHEDULES = {
     "cosine": schedules.CosineDecay,
@@ -209,7 +210,7 @@ def train(
         net.optimizer.finalize_variable_values(net.trainable_variables)
     candidates.setdefault(f"epoch {epochs}", net.get_weights())
     kept, results = keep_best(best, candidates, batches, validation, start_weights)
-    write(folder.folder / "best.keras", best.save)
+    write_whole(folder.folder / "best.keras", best.save)
     draw_validation(best, validation, folder.folder / "validation.png")
     summary = {
         "validation": results[kept],

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from kseg.training.identity import as_json
+from kseg.writing import remove_unfinished, write_json, write_whole
 
 
 class RunFolder(keras.callbacks.Callback):
@@ -105,6 +106,7 @@ class RunFolder(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         # Not before: a call that fails while it builds its net leaves no folder.
         self.folder.mkdir(parents=True, exist_ok=True)
+        remove_unfinished(self.folder)
         write_json(self.folder / "config.json", self.config)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -118,8 +120,8 @@ class RunFolder(keras.callbacks.Callback):
         self.rows.append(row)
         if self.best_epoch == epoch + 1:
             self._save_best()
-        write(self.folder / "metrics.csv", self._write_rows)
-        write(self.folder / "last.keras", self.model.save)
+        write_whole(self.folder / "metrics.csv", self._write_rows)
+        write_whole(self.folder / "last.keras", self.model.save)
         self.draw(self.folder / "metrics.csv", self.folder / "curves.png")
 
     def _value(self, row):
@@ -130,7 +132,7 @@ class RunFolder(keras.callbacks.Callback):
         if self.average:
             self.average.on_test_begin()
         try:
-            write(self.folder / "best.keras", self.model.save)
+            write_whole(self.folder / "best.keras", self.model.save)
         finally:
             if self.average:
                 self.average.on_test_end()
@@ -183,22 +185,3 @@ def check_folder(folder):
             f"Received: output={str(folder)!r}"
         )
     return folder
-
-
-def write(path, save):
-    """Calls `save` with a temporary path beside `path`, then renames it to `path`."""
-    # Keras chooses the format by the suffix, so the temporary name keeps it.
-    temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
-    try:
-        save(temporary)
-        # Else a power cut may leave the new name with nothing behind it.
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_json(path, value):
-    """Writes a value as JSON, whole or not at all."""
-    write(path, lambda place: place.write_text(json.dumps(value, indent=1), "utf-8"))

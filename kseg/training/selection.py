@@ -5,7 +5,7 @@ import numpy as np
 from kseg import plot
 from kseg.training.batch_norm import recalibrate_batch_norm
 from kseg.training.evaluation import category_mask, evaluate
-from kseg.training.run_folder import write
+from kseg.writing import write_whole
 
 
 def keep_best(net, candidates, batches, dataset, start=None):
@@ -56,7 +56,7 @@ def draw_validation(net, dataset, path, count=12):
             plot.overlay(sample.image, category_mask(net, sample.image), dataset.colors)
         )
         titles += [f"{sample.id}: truth", "prediction"]
-    write(path, plot.sheet(tiles, titles=titles, columns=6).save)
+    write_whole(path, plot.sheet(tiles, titles=titles, columns=6).save)
 
 
 def _score(result):

@@ -10,8 +10,8 @@ from scipy.ndimage import label
 
 from kseg.mobile.images import read_image, resize_map
 from kseg.mobile.scenarios.lens import blur_background
-from kseg.mobile.writing import write_whole
 from kseg.postprocess import refine_edges
+from kseg.writing import write_whole
 
 # Radius of the disc at strength 1, as a share of the mean of height and width.
 _RADIUS = 0.03

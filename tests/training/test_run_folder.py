@@ -6,7 +6,7 @@ import types
 
 import pytest
 
-from kseg.training.run_folder import RunFolder, check_folder, write
+from kseg.training.run_folder import RunFolder, check_folder
 
 
 def run(folder, values, **config):
@@ -67,27 +67,3 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
 def test_a_relative_folder_is_fine(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert str(check_folder("runs/new")) == os.path.join("runs", "new")
-
-
-def test_content_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
-    synced = []
-    monkeypatch.setattr(
-        os, "fsync", lambda handle: synced.append((tmp_path / "net.keras").exists())
-    )
-    write(tmp_path / "net.keras", lambda path: path.write_text("new"))
-    assert synced == [False]
-    assert (tmp_path / "net.keras").read_text() == "new"
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path):
-    path = tmp_path / "net.keras"
-    path.write_text("old")
-
-    def fail(temporary):
-        temporary.write_text("half")
-        raise OSError("No space left on device")
-
-    with pytest.raises(OSError, match="No space"):
-        write(path, fail)
-    assert [p.name for p in tmp_path.iterdir()] == ["net.keras"]
-    assert path.read_text() == "old"

@@ -2,7 +2,6 @@
 
 import json
 import os
-import secrets
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from kseg.data.annotations.photos import upright_size
 from kseg.data.annotations.rasterizing import fill_polygon
 from kseg.data.annotations.runs import encode_runs, pack_counts
 from kseg.data.annotations.tracing import Region, simplify, trace
+from kseg.writing import write_whole
 
 
 def to_labelme(
@@ -220,10 +220,5 @@ def _write(output, content):
         raise ValueError(
             f"`output` must end in .json. Received: output={str(output)!r}"
         )
-    unfinished = output.with_name(f".{output.name}.{secrets.token_hex(4)}")
-    try:
-        text = json.dumps(content, ensure_ascii=False)
-        unfinished.write_text(text + "\n", encoding="utf-8")
-        os.replace(unfinished, output)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    text = json.dumps(content, ensure_ascii=False) + "\n"
+    write_whole(output, text.encode())

@@ -1,7 +1,6 @@
 """Writes converted pictures: a folder that is whole or not there."""
 
 import dataclasses
-import json
 import os
 import secrets
 import shutil
@@ -21,6 +20,7 @@ from kseg.data.annotations.report import Report
 from kseg.data.annotations.shapes import Picture
 from kseg.data.datasets.dataset import voc_colors
 from kseg.data.scanning import raise_problems, scan
+from kseg.writing import write_json
 
 _SPLITS = ("train", "training", "validation", "val", "valid", "test")
 
@@ -78,8 +78,8 @@ def write_folder(
         problems = [str(result) for result in results if isinstance(result, Exception)]
         raise_problems(problems, len(items), "pictures")
         report = _complete(report, items, names, results)
-        _write_json(unfinished / "classes.json", list(table.names))
-        _write_json(unfinished / "report.json", report.to_dict())
+        write_json(unfinished / "classes.json", list(table.names))
+        write_json(unfinished / "report.json", report.to_dict())
         if output.exists():
             output.rmdir()  # empty; where it is not, this is the error
         unfinished.rename(output)
@@ -155,8 +155,3 @@ def _complete(report, items, names, results):
     return dataclasses.replace(
         report, pixels=pixels, pictures=tuple(pictures), empty=tuple(shapes)
     )
-
-
-def _write_json(path, content):
-    # Escaped, because names of files may hold what is no Unicode.
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

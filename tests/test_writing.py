@@ -3,10 +3,12 @@
 import os
 import resource
 import stat
+import subprocess
+import sys
 
 import pytest
 
-from kseg.mobile.writing import checked_path, write_whole
+from kseg.writing import checked_path, remove_unfinished, write_whole
 
 
 def test_a_file_is_replaced_in_one_step(tmp_path):
@@ -55,3 +57,41 @@ def test_paths_are_checked_before_the_work(tmp_path):
     (tmp_path / "folder.tflite").mkdir()
     with pytest.raises(ValueError, match="file name"):
         checked_path(tmp_path / "folder.tflite")
+
+
+def test_content_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(
+        os, "fsync", lambda handle: synced.append((tmp_path / "net.keras").exists())
+    )
+    write_whole(tmp_path / "net.keras", lambda path: path.write_text("new"))
+    assert synced == [False]
+    assert (tmp_path / "net.keras").read_text() == "new"
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "net.keras"
+    path.write_text("old")
+
+    def fail(temporary):
+        temporary.write_text("half")
+        raise OSError("No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        write_whole(path, fail)
+    assert [p.name for p in tmp_path.iterdir()] == ["net.keras"]
+    assert path.read_text() == "old"
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    write_whole(tmp_path / "net.keras", b"old")
+    code = (
+        "import os, sys; from kseg.writing import write_whole;"
+        "write_whole(sys.argv[1], lambda path: path.write_text('half') and os._exit(9))"
+    )
+    run = [sys.executable, "-c", code, str(tmp_path / "net.keras")]
+    assert subprocess.run(run, check=False).returncode == 9
+    assert len(list(tmp_path.iterdir())) == 2
+    remove_unfinished(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["net.keras"]
+    assert (tmp_path / "net.keras").read_bytes() == b"old"

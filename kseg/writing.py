@@ -1,0 +1,83 @@
+"""Files that are whole or not there."""
+
+import errno
+import json
+import os
+import secrets
+from pathlib import Path
+
+
+def write_whole(path, write):
+    """Writes a file in one step: it is whole, or as it was before.
+
+    Args:
+        path: The file, in a folder that exists.
+        write: Its content as bytes, or a function that is given the path of a temporary
+            file beside it, and writes the content there.
+
+    Raises:
+        OSError: If the disk is full or the folder cannot be written; nothing is left.
+    """
+    path = Path(path)
+    # Keras and Pillow choose the format by the suffix.
+    name = f".{path.stem}.{secrets.token_hex(4)}.partial{path.suffix}"
+    temporary = path.with_name(name)
+    try:
+        if isinstance(write, bytes):
+            temporary.write_bytes(write)
+        else:
+            write(temporary)
+        # Else a power cut may leave the new name with nothing behind it.
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise OSError(
+            error.errno or errno.EIO,
+            "`path` cannot be written and was left as it was: "
+            f"{error.strerror or error}",
+            str(path),
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path, value):
+    """Writes a value as JSON, whole or not at all."""
+    # Escaped, because names of files may hold what is no Unicode.
+    write_whole(path, (json.dumps(value, indent=1) + "\n").encode("ascii"))
+
+
+def remove_unfinished(folder):
+    """Removes what `write_whole` left in a folder when its process was killed."""
+    for path in Path(folder).glob(".*.partial*"):
+        path.unlink(missing_ok=True)
+
+
+def checked_path(path, suffix: str = ".tflite") -> Path:
+    """Returns where a file is to be written, before the work that makes it.
+
+    Args:
+        path: What the user gave.
+        suffix: How the name must end.
+
+    Raises:
+        OSError: If the folder does not exist or cannot be written to.
+        ValueError: If the name does not end so, or is that of a folder.
+    """
+    path = Path(path)
+    if path.suffix != suffix or path.is_dir():
+        raise ValueError(
+            f"`path` must be a file name that ends in {suffix}. "
+            f"Received: path={str(path)!r}"
+        )
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"`path` must lie in an existing folder. Received: path={str(path)!r}"
+        )
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(
+            "`path` must lie in a folder that you may write to. "
+            f"Received: path={str(path)!r}"
+        )
+    return path
