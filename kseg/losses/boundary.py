@@ -123,6 +123,7 @@ class Boundary(regions.RegionLoss):
     >>> model.fit(batches)
     """
 
+    function = staticmethod(boundary)
     reads_maps = True
 
     def __init__(
@@ -132,7 +133,7 @@ class Boundary(regions.RegionLoss):
         include_background: bool = False,
         resolution: int = 64,
         reduction: str | None = "sum_over_batch_size",
-        name: str = "boundary",
+        name: str | None = None,
         dtype=None,
     ):
         super().__init__(ignore_class, from_logits, reduction, name, dtype)

@@ -63,7 +63,7 @@ def dice(
 
 
 @keras.saving.register_keras_serializable(package="kseg.losses")
-class Dice(regions.RegionLoss):
+class Dice(regions.OverlapLoss):
     """Mean Dice loss over the classes of an image and over the images of a batch.
 
     `keras.losses.Dice` wants one-hot masks, knows no ignored pixels, is 1 for two empty
@@ -95,30 +95,7 @@ class Dice(regions.RegionLoss):
     >>> model.compile("adam", loss=loss)
     """
 
-    def __init__(
-        self,
-        ignore_class: int | None = 255,
-        from_logits: bool = False,
-        include_background: bool = True,
-        smooth: float = 1.0,
-        reduction: str | None = "sum_over_batch_size",
-        name: str = "dice",
-        dtype=None,
-    ):
-        super().__init__(ignore_class, from_logits, reduction, name, dtype)
-        regions.check_positive("smooth", smooth)
-        self.include_background = include_background
-        self.smooth = smooth
-
-    def call(self, y_true, y_pred, pixel_weights=None):
-        return dice(y_true, y_pred, pixel_weights, **self.arguments())
-
-    def arguments(self):
-        return {
-            **super().arguments(),
-            "include_background": self.include_background,
-            "smooth": self.smooth,
-        }
+    function = staticmethod(dice)
 
 
 def generalized_dice(
@@ -179,7 +156,7 @@ def generalized_dice(
 
 
 @keras.saving.register_keras_serializable(package="kseg.losses")
-class GeneralizedDice(Dice):
+class GeneralizedDice(regions.OverlapLoss):
     """Mean generalised Dice loss over the images of a batch: rare classes weigh more.
 
     Keras has no such loss. `kseg.losses.generalized_dice` has the formula, and what a
@@ -203,25 +180,4 @@ class GeneralizedDice(Dice):
         sample_weight: Weights of images or pixels, as for `kseg.losses.Dice`.
     """
 
-    def __init__(
-        self,
-        ignore_class: int | None = 255,
-        from_logits: bool = False,
-        include_background: bool = True,
-        smooth: float = 1.0,
-        reduction: str | None = "sum_over_batch_size",
-        name: str = "generalized_dice",
-        dtype=None,
-    ):
-        super().__init__(
-            ignore_class,
-            from_logits,
-            include_background,
-            smooth,
-            reduction,
-            name,
-            dtype,
-        )
-
-    def call(self, y_true, y_pred, pixel_weights=None):
-        return generalized_dice(y_true, y_pred, pixel_weights, **self.arguments())
+    function = staticmethod(generalized_dice)

@@ -91,6 +91,8 @@ class FocalTversky(Tversky):
         sample_weight: Weights of images or pixels, as for `kseg.losses.Tversky`.
     """
 
+    function = staticmethod(focal_tversky)
+
     def __init__(
         self,
         ignore_class: int | None = 255,
@@ -101,7 +103,7 @@ class FocalTversky(Tversky):
         gamma: float = 0.75,
         smooth: float = 1.0,
         reduction: str | None = "sum_over_batch_size",
-        name: str = "focal_tversky",
+        name: str | None = None,
         dtype=None,
     ):
         super().__init__(
@@ -117,9 +119,6 @@ class FocalTversky(Tversky):
         )
         regions.check_positive("gamma", gamma)
         self.gamma = gamma
-
-    def call(self, y_true, y_pred, pixel_weights=None):
-        return focal_tversky(y_true, y_pred, pixel_weights, **self.arguments())
 
     def arguments(self):
         return {**super().arguments(), "gamma": self.gamma}

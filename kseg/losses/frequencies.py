@@ -24,8 +24,8 @@ def class_weights(dataset, method: str = "median_frequency", *, beta: float = 0.
     A class that occurs nowhere has weight 0.
 
     Args:
-        dataset: A `kseg.data.datasets.Dataset`, or any sequence of samples with `mask`,
-            with the attributes `class_names` and `ignore_class`.
+        dataset: A `kseg.data.datasets.Dataset`, or any sequence of samples with `mask`
+            (or `labels`, as points have), with the attributes `class_names` and `ignore_class`.
         method: One of the four names. Defaults to `"median_frequency"`.
         beta: Between 0 and 1, for `"effective_number"` only. Defaults to `0.9999`.
 
@@ -75,7 +75,9 @@ def _count(dataset):
     num_classes = len(dataset.class_names)
     counts = np.zeros((len(dataset), num_classes), "int64")
     for index in range(len(dataset)):
-        mask = np.asarray(dataset[index].mask)
+        sample = dataset[index]
+        # Clouds of points have labels.
+        mask = np.asarray(getattr(sample, "mask", getattr(sample, "labels", None)))
         values, numbers = np.unique(mask, return_counts=True)
         is_valid = values != dataset.ignore_class
         values, numbers = values[is_valid], numbers[is_valid]

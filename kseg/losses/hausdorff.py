@@ -140,6 +140,8 @@ class Hausdorff(regions.RegionLoss):
     >>> model.compile("adam", loss=loss)
     """
 
+    function = staticmethod(hausdorff)
+
     def __init__(
         self,
         ignore_class: int | None = 255,
@@ -150,7 +152,7 @@ class Hausdorff(regions.RegionLoss):
         resolution: int = 64,
         erosions: int = 10,
         reduction: str | None = "sum_over_batch_size",
-        name: str = "hausdorff",
+        name: str | None = None,
         dtype=None,
     ):
         super().__init__(ignore_class, from_logits, reduction, name, dtype)
@@ -169,9 +171,6 @@ class Hausdorff(regions.RegionLoss):
         self.alpha = alpha
         self.resolution = resolution
         self.erosions = erosions
-
-    def call(self, y_true, y_pred, pixel_weights=None):
-        return hausdorff(y_true, y_pred, pixel_weights, **self.arguments())
 
     def arguments(self):
         return {

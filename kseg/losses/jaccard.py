@@ -62,7 +62,7 @@ def iou(
 
 
 @keras.saving.register_keras_serializable(package="kseg.losses")
-class IoU(regions.RegionLoss):
+class IoU(regions.OverlapLoss):
     """Mean soft IoU loss over the classes of an image and over the images of a batch.
 
     Keras has no such loss: its nearest is `keras.losses.Tversky(alpha=1, beta=1)`, with
@@ -88,30 +88,7 @@ class IoU(regions.RegionLoss):
             `(batch, height, width)`, inside the sums over pixels.
     """
 
-    def __init__(
-        self,
-        ignore_class: int | None = 255,
-        from_logits: bool = False,
-        include_background: bool = True,
-        smooth: float = 1.0,
-        reduction: str | None = "sum_over_batch_size",
-        name: str = "iou",
-        dtype=None,
-    ):
-        super().__init__(ignore_class, from_logits, reduction, name, dtype)
-        regions.check_positive("smooth", smooth)
-        self.include_background = include_background
-        self.smooth = smooth
-
-    def call(self, y_true, y_pred, pixel_weights=None):
-        return iou(y_true, y_pred, pixel_weights, **self.arguments())
-
-    def arguments(self):
-        return {
-            **super().arguments(),
-            "include_background": self.include_background,
-            "smooth": self.smooth,
-        }
+    function = staticmethod(iou)
 
 
 def lovasz(
@@ -213,20 +190,19 @@ class Lovasz(regions.RegionLoss):
         sample_weight: Weights of images or pixels, as for `kseg.losses.IoU`.
     """
 
+    function = staticmethod(lovasz)
+
     def __init__(
         self,
         ignore_class: int | None = 255,
         from_logits: bool = False,
         present_only: bool = True,
         reduction: str | None = "sum_over_batch_size",
-        name: str = "lovasz",
+        name: str | None = None,
         dtype=None,
     ):
         super().__init__(ignore_class, from_logits, reduction, name, dtype)
         self.present_only = present_only
-
-    def call(self, y_true, y_pred, pixel_weights=None):
-        return lovasz(y_true, y_pred, pixel_weights, **self.arguments())
 
     def arguments(self):
         return {**super().arguments(), "present_only": self.present_only}

@@ -115,11 +115,12 @@ def check_positive(name, value):
 class RegionLoss(keras.losses.Loss):
     """A loss of every image, which takes weights of images and of pixels.
 
-    A subclass has `call(y_true, y_pred, pixel_weights=None)` of shape `(batch,)`, and
-    adds to `arguments` what its function takes.
+    A subclass names the `function` that computes losses of shape `(batch,)`, and adds
+    to `arguments` what that takes.
     """
 
     def __init__(self, ignore_class, from_logits, reduction, name, dtype):
+        name = name or type(self).function.__name__
         super().__init__(name=name, reduction=reduction, dtype=dtype or "float32")
         self.ignore_class = ignore_class
         self.from_logits = from_logits
@@ -138,6 +139,9 @@ class RegionLoss(keras.losses.Loss):
             loss = pixels.reduce(losses, sample_weight, self.reduction)
             return ops.cast(loss, self.dtype)
 
+    def call(self, y_true, y_pred, pixel_weights=None):
+        return type(self).function(y_true, y_pred, pixel_weights, **self.arguments())
+
     def arguments(self):
         """The arguments that the class has in common with its function."""
         return {"ignore_class": self.ignore_class, "from_logits": self.from_logits}
@@ -148,4 +152,30 @@ class RegionLoss(keras.losses.Loss):
             "reduction": self.reduction,
             "name": self.name,
             "dtype": self.dtype,
+        }
+
+
+class OverlapLoss(RegionLoss):
+    """A `RegionLoss` of classes whose overlap is a ratio of areas."""
+
+    def __init__(
+        self,
+        ignore_class: int | None = 255,
+        from_logits: bool = False,
+        include_background: bool = True,
+        smooth: float = 1.0,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype=None,
+    ):
+        super().__init__(ignore_class, from_logits, reduction, name, dtype)
+        check_positive("smooth", smooth)
+        self.include_background = include_background
+        self.smooth = smooth
+
+    def arguments(self):
+        return {
+            **super().arguments(),
+            "include_background": self.include_background,
+            "smooth": self.smooth,
         }

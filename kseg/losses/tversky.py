@@ -73,7 +73,7 @@ def of_classes(batch, alpha, beta, smooth):
 
 
 @keras.saving.register_keras_serializable(package="kseg.losses")
-class Tversky(regions.RegionLoss):
+class Tversky(regions.OverlapLoss):
     """Mean Tversky loss over the classes of an image and over the images of a batch.
 
     `keras.losses.Tversky` wants one-hot masks, knows no ignored pixels and is NaN for
@@ -101,6 +101,8 @@ class Tversky(regions.RegionLoss):
             `(batch, height, width)`, inside the sums over pixels.
     """
 
+    function = staticmethod(tversky)
+
     def __init__(
         self,
         ignore_class: int | None = 255,
@@ -110,29 +112,25 @@ class Tversky(regions.RegionLoss):
         beta: float = 0.7,
         smooth: float = 1.0,
         reduction: str | None = "sum_over_batch_size",
-        name: str = "tversky",
+        name: str | None = None,
         dtype=None,
     ):
-        super().__init__(ignore_class, from_logits, reduction, name, dtype)
-        regions.check_positive("smooth", smooth)
+        super().__init__(
+            ignore_class,
+            from_logits,
+            include_background,
+            smooth,
+            reduction,
+            name,
+            dtype,
+        )
         if not (0 <= alpha < float("inf") and 0 <= beta < float("inf")):
             raise ValueError(
                 "`alpha` and `beta` must be finite and not negative. "
                 f"Received: alpha={alpha}, beta={beta}"
             )
-        self.include_background = include_background
         self.alpha = alpha
         self.beta = beta
-        self.smooth = smooth
-
-    def call(self, y_true, y_pred, pixel_weights=None):
-        return tversky(y_true, y_pred, pixel_weights, **self.arguments())
 
     def arguments(self):
-        return {
-            **super().arguments(),
-            "include_background": self.include_background,
-            "alpha": self.alpha,
-            "beta": self.beta,
-            "smooth": self.smooth,
-        }
+        return {**super().arguments(), "alpha": self.alpha, "beta": self.beta}

@@ -1,5 +1,7 @@
 """DeepLab v3+: Chen, Zhu, Papandreou, Schroff, Adam (ECCV 2018)."""
 
+import functools
+
 import keras
 from keras import initializers, layers
 
@@ -63,6 +65,44 @@ def deeplab_v3_plus(
         ValueError: If an argument has a value that no network can be built with.
         TypeError: If an argument is of the wrong type.
     """
+    return encoder_decoder(
+        functools.partial(
+            ASPP, separable=separable, dropout_rate=dropout_rate, name="aspp"
+        ),
+        input_shape,
+        num_classes,
+        backbone=backbone,
+        weights=weights,
+        output_stride=output_stride,
+        separable=separable,
+        width_multiplier=width_multiplier,
+        rescale=rescale,
+        activation=activation,
+        name=name,
+    )
+
+
+def encoder_decoder(
+    pyramid,
+    input_shape,
+    num_classes,
+    *,
+    backbone,
+    weights,
+    output_stride,
+    separable,
+    width_multiplier,
+    rescale,
+    activation,
+    name,
+):
+    """Builds a net of backbone, pyramid and decoder.
+
+    Args:
+        pyramid: Function of a number of filters and of dilation rates that makes the
+            layer for the coarsest map.
+        input_shape: As in `deeplab_v3_plus`, like all the others.
+    """
     head.check_classes(num_classes, activation)
     head.check_input_shape(input_shape, 32)
     (filters,) = head.scaled([256], width_multiplier)
@@ -78,19 +118,13 @@ def deeplab_v3_plus(
 
     image = keras.Input(input_shape, name="image")
     maps = net(image)
-    x = ASPP(
-        filters,
-        encoder.dilation_rates((6, 12, 18), strides),
-        separable=separable,
-        dropout_rate=dropout_rate,
-        name="aspp",
-    )(maps[-1])
+    x = pyramid(filters, encoder.dilation_rates((6, 12, 18), strides))(maps[-1])
     low = maps[encoder.nearest(strides, 4)]
-    x = decoder(x, low, num_classes, separable, width_multiplier)
+    x = _decoder(x, low, num_classes, separable, width_multiplier)
     return keras.Model(image, head.outputs(x, activation, like=image), name=name)
 
 
-def decoder(x, low, num_classes, separable, width_multiplier):
+def _decoder(x, low, num_classes, separable, width_multiplier):
     """Refines a coarse map by a finer one, and scores it at the finer one's size."""
     low_filters, filters = head.scaled([48, 256], width_multiplier)
     low = _conv(low, low_filters, 1, name="low")

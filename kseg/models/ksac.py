@@ -1,10 +1,9 @@
 """KSAC: Huang, Wang, Jia, He, Liu, "See More Than Once" (2019)."""
 
-import keras
+import functools
 
 from kseg.layers import KSAC
-from kseg.models import encoder, head
-from kseg.models.deeplab_v3_plus import decoder
+from kseg.models.deeplab_v3_plus import encoder_decoder
 
 
 def ksac(
@@ -63,28 +62,16 @@ def ksac(
         ValueError: If an argument has a value that no network can be built with.
         TypeError: If an argument is of the wrong type.
     """
-    head.check_classes(num_classes, activation)
-    head.check_input_shape(input_shape, 32)
-    (filters,) = head.scaled([256], width_multiplier)
-    net, strides = encoder.build(
-        backbone,
+    return encoder_decoder(
+        functools.partial(KSAC, fusion=fusion, dropout_rate=dropout_rate, name="ksac"),
         input_shape,
+        num_classes,
+        backbone=backbone,
         weights=weights,
-        width_multiplier=width_multiplier,
         output_stride=output_stride,
+        separable=separable,
+        width_multiplier=width_multiplier,
         rescale=rescale,
-        **encoder.caffe_layout(backbone),
+        activation=activation,
+        name=name,
     )
-
-    image = keras.Input(input_shape, name="image")
-    maps = net(image)
-    x = KSAC(
-        filters,
-        encoder.dilation_rates((6, 12, 18), strides),
-        fusion=fusion,
-        dropout_rate=dropout_rate,
-        name="ksac",
-    )(maps[-1])
-    low = maps[encoder.nearest(strides, 4)]
-    x = decoder(x, low, num_classes, separable, width_multiplier)
-    return keras.Model(image, head.outputs(x, activation, like=image), name=name)
