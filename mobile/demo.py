@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from rich.console import Console
 
-from kseg.writing import write_whole
+from kseg.files import write_whole
 
 PRECISIONS = ("float32", "float16", "full_int8")
 COLORS = [(0, 0, 0), (0, 114, 178)]

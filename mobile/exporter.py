@@ -5,6 +5,7 @@ import time
 import keras
 import numpy as np
 
+from kseg.files import checked_path, write_whole
 from kseg.mobile import quantization
 from kseg.mobile.calibration import read_calibration
 from kseg.mobile.conversion import check_operations, concrete_function, convert
@@ -16,7 +17,6 @@ from kseg.mobile.metadata import Metadata, write_metadata
 from kseg.mobile.parity import MIN_AGREEMENT, ExportError, compare
 from kseg.mobile.report import ExportReport
 from kseg.mobile.runtime import native_log
-from kseg.writing import checked_path, write_whole
 
 PRECISIONS = tuple(MIN_AGREEMENT)
 OUTPUTS = ("probabilities", "logits", "category_mask")

@@ -1,5 +1,6 @@
 """Images as the phone side takes them: paths, PIL images and uint8 arrays."""
 
+from collections.abc import Iterable
 from numbers import Integral
 from pathlib import Path
 
@@ -40,11 +41,11 @@ def read_image(image) -> np.ndarray:
 
 def as_pair(size) -> tuple[int, int]:
     """Returns `size` as `(height, width)`; an int means a square."""
-    pair = (size, size) if isinstance(size, Integral) else tuple(size)
+    pair = tuple(size) if isinstance(size, Iterable) else (size, size)
     if len(pair) != 2 or any(not isinstance(n, Integral) or n < 1 for n in pair):
         raise ValueError(
             "`size` must be a positive integer or (height, width). "
-            f"Received: size={size}"
+            f"Received: size={size!r}"
         )
     return int(pair[0]), int(pair[1])
 

@@ -7,11 +7,11 @@ from PIL import Image
 from rich.progress import track
 
 from kseg import plot
+from kseg.files import write_whole
 from kseg.mobile.graph import op_counts
 from kseg.mobile.images import read_image
 from kseg.mobile.metadata import read_metadata
 from kseg.mobile.segmenter import load
-from kseg.writing import write_whole
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kseg.files import as_path
 from kseg.mobile.images import as_pair, read_image, resize_image, resize_map
 from kseg.mobile.litert_net import LiteRTNet, activate
 
@@ -158,7 +159,7 @@ def load(path) -> ImageSegmenter:
 
     >>> kseg.load("person").segment("photo.jpg").category_mask
     """
-    path = Path(path)
+    path = as_path(path)
     if path.suffix not in (".keras", ".tflite"):
         path = _shipped(path)
     if not path.is_file():

@@ -18,10 +18,10 @@ ALLOWED = {
     "postprocess": {"models"},
     "losses": set(),
     "metrics": set(),
-    "plot": {"writing"},
-    "writing": set(),
-    "data": {"losses.maps", "plot", "writing"},
-    "training": {"models", "losses", "metrics", "data", "plot", "writing"},
+    "plot": {"files"},
+    "files": set(),
+    "data": {"losses.maps", "plot", "files"},
+    "training": {"models", "losses", "metrics", "data", "plot", "files"},
 }
 WITHOUT_KERAS = ("segmenter.py", "linter.py", "metadata.py", "scenarios")
 

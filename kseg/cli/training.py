@@ -129,16 +129,41 @@ def evaluate(
 @app.command()
 def predict(
     model: Model,
-    images: Annotated[list[Path], typer.Argument(help="Photos, or folders of them.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write to.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Folder, or .mp4, to write to.")
+    ],
+    images: Annotated[
+        list[Path] | None, typer.Argument(help="Photos, or folders of them.")
+    ] = None,
+    video: Annotated[
+        Path | None, typer.Option(help="A video, or a folder of its frames.")
+    ] = None,
+    schedule: Annotated[
+        str,
+        typer.Option(
+            help="Of --video: every, skip:2, fixed:2, pipeline:2, adaptive:0.25, "
+            "low_latency:5."
+        ),
+    ] = "every",
 ):
-    """Write a mask and an overlay for every photo."""
-    from kseg.mobile import prediction
-
+    """Write a mask and an overlay for every photo, or the overlay of a video."""
+    if bool(images) == bool(video):
+        raise ValueError("Give either photos or `--video`.")
     if not model.endswith(".tflite"):
         load_keras_quietly()
-    written = prediction.predict(model, images, output)
-    console.print(f"{len(written)} photos: masks and overlays are in {output}")
+    if video is None:
+        from kseg.mobile import prediction
+
+        written = prediction.predict(model, images, output)
+        console.print(f"{len(written)} photos: masks and overlays are in {output}")
+        return
+    from kseg.mobile import videos
+
+    done = videos.predict_video(model, video, output, schedule)
+    console.print(
+        f"{done.frames} frames are in {output}: {done.mean_ms:.0f} ms per frame for the "
+        f"network, {done.worst_ms:.0f} at worst, {done.share:.0%} of its multiplications"
+    )
 
 
 def load_start(start):

@@ -34,6 +34,7 @@ class Batches(keras.utils.PyDataset):
         size,
         *,
         augment,
+        mix,
         maps,
         shuffle,
         seed,
@@ -46,13 +47,16 @@ class Batches(keras.utils.PyDataset):
         self.batch_size = batch_size
         self.size = size
         self.augment = augment
+        self.mix = mix
         self.maps = maps
         self.shuffle = shuffle
         self.seed = seed
         self.drop_last = drop_last
         self.epoch = 0
         self._positions = None  # index that Keras asks for -> batch, in its epochs
-        self._prefetcher = Prefetcher(self._make, workers, max_queue_size)
+        self._prefetcher = Prefetcher(
+            self._make, workers, max_queue_size, self._name_batch
+        )
 
     @property
     def epoch(self) -> int:
@@ -92,35 +96,67 @@ class Batches(keras.utils.PyDataset):
 
     def _make(self, epoch, index):
         """Makes a batch: of the arguments and the attributes set at the start only."""
-        start = index * self.batch_size
-        chosen = self._order(epoch)[start : start + self.batch_size].tolist()
-        images = np.empty((len(chosen), *self.size, 3), "float32")
-        masks = np.empty((len(chosen), *self.size), "int32")
+        chosen = self._choose(epoch, index)
+        images = masks = None
         maps = []
         for i, sample_index in enumerate(chosen):
             try:
                 image, mask = self._make_sample(epoch, sample_index)
-                if image.shape != images.shape[1:] or mask.shape != masks.shape[1:]:
-                    raise ValueError(
-                        f"`augment` must return an image and a mask of {self.size}. "
-                        f"Received: shapes {image.shape}, {mask.shape}"
-                    )
+                if images is None:
+                    images = np.empty((len(chosen), *image.shape), "float32")
+                    masks = np.empty((len(chosen), *mask.shape), "int32")
+                self._check_shapes(image, mask, images, masks)
                 if self.maps is not None:
                     maps.append(np.asarray(self.maps(mask), "float32"))
-            except Exception as error:
+            # The exit of a thread would end it in silence.
+            except (Exception, SystemExit) as error:
                 name = self._name(sample_index)
                 kind = type(error).__name__
                 raise ValueError(f"{name} is broken: {kind}: {error}") from error
             images[i], masks[i] = image, mask
         return (images, masks, np.stack(maps)) if maps else (images, masks)
 
+    def _check_shapes(self, image, mask, images, masks):
+        size = tuple(self.size)
+        if image.shape[-3:] != (*size, 3) or mask.shape[-2:] != size:
+            raise ValueError(
+                f"`augment` must return an image and a mask of {self.size}. "
+                f"Received: shapes {image.shape}, {mask.shape}"
+            )
+        if image.shape != images.shape[1:] or mask.shape != masks.shape[1:]:
+            raise ValueError(
+                "The samples of a batch must have as many frames. Received: shapes "
+                f"{image.shape}, {mask.shape} after {images.shape[1:]}, {masks.shape[1:]}"
+            )
+
+    def _choose(self, epoch, index):
+        start = index * self.batch_size
+        return self._order(epoch)[start : start + self.batch_size].tolist()
+
     def _order(self, epoch):
         if not self.shuffle:
             return np.arange(len(self.dataset))
-        seeds = np.random.SeedSequence(self.seed, spawn_key=(epoch,))
-        return np.random.default_rng(seeds).permutation(len(self.dataset))
+        return self._generator(epoch).permutation(len(self.dataset))
 
     def _make_sample(self, epoch, index):
+        pair = self._augment(index, self._generator(epoch, index))
+        if self.mix is None or len(self.dataset) < 2:
+            return pair
+        rng = self._generator(epoch, index, 1)
+        chance, partner = rng.random(), int(rng.integers(len(self.dataset) - 1))
+        if chance >= self.mix.probability:
+            return pair
+        partner += partner >= index  # any but the sample itself
+        try:
+            other = self._augment(partner, self._generator(epoch, index, 2))
+        except (Exception, SystemExit) as error:
+            kind = type(error).__name__
+            raise ValueError(
+                f"What is mixed into it, {self._name(partner)}: {kind}: {error}"
+            ) from error
+        return self.mix(pair, other, rng)
+
+    def _augment(self, index, rng):
         sample = self.dataset[index]
         image, mask = np.asarray(sample.image), np.asarray(sample.mask)
         if mask.dtype != "uint8":
@@ -129,8 +165,10 @@ class Batches(keras.utils.PyDataset):
                     f"A mask must hold integer class ids. Received: {mask.dtype}"
                 )
             mask = mask.astype("int32", copy=False)
-        seeds = np.random.SeedSequence(self.seed, spawn_key=(epoch, index))
-        return self.augment(image, mask, np.random.default_rng(seeds), self.size)
+        return self.augment(image, mask, rng, self.size)
+
+    def _generator(self, *key):
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
 
     def _name(self, index):
         ids = getattr(self.dataset, "ids", None)
@@ -138,6 +176,9 @@ class Batches(keras.utils.PyDataset):
         if not hasattr(self.dataset, "paths"):
             return name
         return f"{name} ({', '.join(map(str, self.dataset.paths(index)))})"
+
+    def _name_batch(self, epoch, index):
+        return ", ".join(map(self._name, self._choose(epoch, index)))
 
 
 def check_integer(name, value, low):

@@ -1,10 +1,11 @@
 """Batches of a data set for `model.fit`: the same seed and epoch, the same batches."""
 
 import operator
+import os
 
 import numpy as np
 
-from kseg.data.augment import Compose
+from kseg.data.augment import Compose, Mix
 from kseg.data.batches import Batches, check_integer
 
 
@@ -14,6 +15,7 @@ def loader(
     size: int | tuple[int, int],
     *,
     augment=None,
+    mix=None,
     maps=None,
     shuffle: bool = True,
     seed: int = 0,
@@ -27,7 +29,11 @@ def loader(
     The order of the samples depends on `seed` and the epoch alone, the augmentation
     of a sample on `seed`, the epoch and the sample's index: not on the number of
     workers, on the size of the batches, or on what else draws random numbers. A
-    sample that cannot be read stops the run with an error that names it.
+    sample that cannot be read stops the run with an error that names it, and so does
+    a worker that ends. No more than `max_queue_size` batches are held ahead.
+
+    Samples may be clips: `image` of `(frames, height, width, 3)`, with a mask for each
+    frame or for the last one. All frames get the same augmentation.
 
     Example:
 
@@ -48,6 +54,9 @@ def loader(
         augment: A transform of `kseg.data.augment`, or a function of image, mask,
             `numpy.random.Generator` and size that returns image and mask of that
             size. `None` resizes the whole photo.
+        mix: `kseg.data.augment.CutMix()`, `ClassMix()`, or another `Mix`, which pastes
+            parts of another sample, augmented on its own, into a sample. Which one
+            depends on `seed`, the epoch and the sample's index. `None` for none.
         maps: A function of the augmented mask that returns the weight of every pixel,
             or other maps of the truth that the loss reads from its `sample_weight`,
             such as `kseg.losses.border_weights`.
@@ -63,8 +72,15 @@ def loader(
     Returns:
         `Batches`, a `keras.utils.PyDataset` of pairs: images, float32 of shape
         `(batch, *size, 3)` with values 0 to 255, and masks, int32 of shape
-        `(batch, *size)`; with `maps`, of triples that end with those, float32.
+        `(batch, *size)`; with `maps`, of triples that end with those, float32. Clips
+        have their frames after the batch.
     """
+    if isinstance(dataset, str | os.PathLike):
+        raise TypeError(
+            "`dataset` must be a data set, such as "
+            f"`kseg.data.datasets.open_dataset({str(dataset)!r})`. "
+            f"Received: dataset={dataset!r}"
+        )
     if not len(dataset):
         raise ValueError(
             f"`dataset` must have at least one sample. Received: dataset={dataset}"
@@ -75,6 +91,11 @@ def loader(
         raise TypeError(
             "`augment` must be a transform such as `kseg.data.augment.standard()`, or "
             f"None. Received: augment={augment!r}"
+        )
+    if mix is not None and not isinstance(mix, Mix):
+        raise TypeError(
+            "`mix` must be an object such as `kseg.data.augment.ClassMix()`, or None. "
+            f"Received: mix={mix!r}"
         )
     if maps is not None and not callable(maps):
         raise TypeError(
@@ -106,6 +127,7 @@ def loader(
         batch_size,
         size,
         augment=augment,
+        mix=mix,
         maps=maps,
         shuffle=bool(shuffle),
         seed=seed,

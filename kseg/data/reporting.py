@@ -10,8 +10,8 @@ import numpy as np
 
 from kseg.data.checking import find_problem
 from kseg.data.scanning import scan
+from kseg.files import write_whole
 from kseg.plot import legend, overlay, sheet
-from kseg.writing import write_whole
 
 _SHOWN = 20
 _NAMES = 30  # more classes than this make no readable legend

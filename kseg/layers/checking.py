@@ -1,6 +1,6 @@
 """Checks of arguments that several layers have."""
 
-from numbers import Integral
+from numbers import Integral, Real
 
 
 def check_positive(name, value):
@@ -33,10 +33,10 @@ def check_dilation_rates(dilation_rates):
 
 def check_dropout_rate(dropout_rate):
     """Raises a ValueError unless the rate is one at which something is left."""
-    if not 0 <= dropout_rate < 1:
+    if not isinstance(dropout_rate, Real) or not 0 <= dropout_rate < 1:
         raise ValueError(
             "`dropout_rate` must be at least 0 and less than 1. "
-            f"Received: dropout_rate={dropout_rate}"
+            f"Received: dropout_rate={dropout_rate!r}"
         )
 
 

@@ -1,6 +1,7 @@
 """What the losses of whole regions share: sums over pixels, weights, configuration."""
 
 import math
+from numbers import Real
 from typing import Any, NamedTuple
 
 import keras
@@ -106,9 +107,9 @@ def nan_where_bad(losses, regions):
 
 def check_positive(name, value):
     """Raises if an argument is not a positive number."""
-    if not 0 < value < math.inf:
+    if not isinstance(value, Real) or not 0 < value < math.inf:
         raise ValueError(
-            f"`{name}` must be a positive number. Received: {name}={value}"
+            f"`{name}` must be a positive number. Received: {name}={value!r}"
         )
 
 

@@ -6,6 +6,7 @@ from kseg.metrics.check_labels import CheckLabels
 from kseg.metrics.confusion import ConfusionMatrix
 from kseg.metrics.flicker import FlickerRate
 from kseg.metrics.hausdorff import HausdorffDistance
+from kseg.metrics.parts import PartIoU
 from kseg.metrics.segmentation import SegmentationMetrics
 from kseg.metrics.single import (
     F1,
@@ -28,6 +29,7 @@ __all__ = [
     "IoU",
     "MeanAccuracy",
     "MeanIoU",
+    "PartIoU",
     "PixelAccuracy",
     "SegmentationMetrics",
     "TrimapIoU",

@@ -1,6 +1,7 @@
 """The networks: each function returns a functional `keras.Model`."""
 
 from kseg.models import points as points
+from kseg.models import video as video
 from kseg.models.convolutionalize import convolutionalize
 from kseg.models.copy_weights import copy_weights
 from kseg.models.deeplab_v1 import deeplab_v1

@@ -167,6 +167,35 @@ def _fcn(
 ):
     head.check_classes(num_classes, activation)
     head.check_input_shape(input_shape, 32)
+    image = keras.Input(input_shape, name="image")
+    maps = encode(image, stride, padding, **arguments)
+    scores = decode(
+        image,
+        maps,
+        stride,
+        num_classes,
+        padding=padding,
+        learn_upsampling=learn_upsampling,
+        per_class=per_class,
+        at_once=at_once,
+        score_initializer=score_initializer,
+    )
+    return keras.Model(image, head.outputs(scores, activation), name=name)
+
+
+def decode(
+    image,
+    maps,
+    stride,
+    num_classes,
+    *,
+    padding,
+    score_initializer,
+    learn_upsampling=False,
+    per_class=True,
+    at_once=False,
+):
+    """Scores of the size of the image, from the maps of `encode`."""
 
     def score(x, name):
         return layers.Conv2D(
@@ -178,8 +207,6 @@ def _fcn(
             scale, learn_upsampling, per_class, padding, name=name
         )(x)
 
-    image = keras.Input(input_shape, name="image")
-    maps = _maps(image, stride, padding, **arguments)
     x = score(maps[32], "score_fr")
     for skip in (skip for skip in _SKIPS if skip.stride >= stride):
         x = upsample(x, 2, skip.upscore)
@@ -197,11 +224,10 @@ def _fcn(
         fit = CroppingLike2D(_IMAGE_OFFSETS[stride], name="scores")
     else:
         fit = ResizingLike2D(name="scores")
-    scores = fit([x, image])
-    return keras.Model(image, head.outputs(scores, activation), name=name)
+    return fit([x, image])
 
 
-def _maps(image, stride, padding, backbone, weights, dropout_rate, **arguments):
+def encode(image, stride, padding, backbone, weights, dropout_rate, **arguments):
     """Maps of the backbone by their strides; that at 32 has what `fc7` has."""
     check_dropout_rate(dropout_rate)
     is_vgg = isinstance(backbone, str) and backbone == "vgg16"

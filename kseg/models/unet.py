@@ -4,6 +4,7 @@ import keras
 from keras import initializers, layers
 
 from kseg.layers import CroppingLike2D, ResizingLike2D
+from kseg.layers.checking import check_dropout_rate
 from kseg.models import encoder, head
 
 
@@ -131,11 +132,7 @@ def _check_options(padding, variant, dropout_rate, weights, backbone):
             '`variant="release"` has the encoder of the paper, and takes no backbone. '
             f"Received: variant={variant!r}, backbone={backbone!r}"
         )
-    if not 0 <= dropout_rate < 1:
-        raise ValueError(
-            "`dropout_rate` must be at least 0 and less than 1. "
-            f"Received: dropout_rate={dropout_rate}"
-        )
+    check_dropout_rate(dropout_rate)
     if weights is not None and backbone is None:
         raise ValueError(
             "`weights` are those of a backbone; those of a whole model are loaded by "

@@ -4,7 +4,7 @@ import csv
 import functools
 from pathlib import Path
 
-from kseg.writing import write_whole
+from kseg.files import write_whole
 
 _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 

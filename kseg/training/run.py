@@ -8,11 +8,11 @@ import keras
 from kseg import data as kdata
 from kseg import losses, metrics, plot
 from kseg.data.batches import check_integer
+from kseg.files import write_json, write_whole
 from kseg.training import networks, schedules
 from kseg.training.identity import describe_data, describe_net
 from kseg.training.run_folder import RunFolder
 from kseg.training.selection import draw_validation, keep_best
-from kseg.writing import write_json, write_whole
 
 SCHEDULES = {
     "cosine": schedules.CosineDecay,

@@ -8,8 +8,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from kseg.files import remove_unfinished, write_json, write_whole
 from kseg.training.identity import as_json
-from kseg.writing import remove_unfinished, write_json, write_whole
 
 
 class RunFolder(keras.callbacks.Callback):

@@ -3,9 +3,9 @@
 import numpy as np
 
 from kseg import plot
+from kseg.files import write_whole
 from kseg.training.batch_norm import recalibrate_batch_norm
 from kseg.training.evaluation import category_mask, evaluate
-from kseg.writing import write_whole
 
 
 def keep_best(net, candidates, batches, dataset, start=None):

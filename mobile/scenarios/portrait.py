@@ -8,10 +8,10 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 from scipy.ndimage import label
 
+from kseg.files import write_whole
 from kseg.mobile.images import read_image, resize_map
 from kseg.mobile.scenarios.lens import blur_background
 from kseg.postprocess import refine_edges
-from kseg.writing import write_whole
 
 # Radius of the disc at strength 1, as a share of the mean of height and width.
 _RADIUS = 0.03

@@ -30,15 +30,18 @@ CLASSES = {
     metrics.TrimapIoU: [{}],
     metrics.HausdorffDistance: [{"percentile": 95.0}],
     metrics.FlickerRate: [{}],
+    metrics.PartIoU: [{}],
 }
 NO_METRICS = {metrics.CheckLabels}
 
-# They look at the neighbours of a pixel; the others at each pixel alone.
+# They look at the neighbours of a pixel, or at whole shapes; the others at each pixel
+# alone.
 NEIGHBOURS = {
     metrics.BoundaryF1,
     metrics.TrimapIoU,
     metrics.HausdorffDistance,
     metrics.FlickerRate,
+    metrics.PartIoU,
 }
 
 

@@ -12,7 +12,7 @@ from kseg.data.annotations.photos import upright_size
 from kseg.data.annotations.rasterizing import fill_polygon
 from kseg.data.annotations.runs import encode_runs, pack_counts
 from kseg.data.annotations.tracing import Region, simplify, trace
-from kseg.writing import write_whole
+from kseg.files import write_whole
 
 
 def to_labelme(

@@ -20,7 +20,7 @@ from kseg.data.annotations.report import Report
 from kseg.data.annotations.shapes import Picture
 from kseg.data.datasets.dataset import voc_colors
 from kseg.data.scanning import raise_problems, scan
-from kseg.writing import write_json
+from kseg.files import write_json
 
 _SPLITS = ("train", "training", "validation", "val", "valid", "test")
 

@@ -25,8 +25,10 @@ class ColorMatrix:
     def __init__(self, matrix):
         self.matrix = np.asarray(matrix, "float64")
 
-    def __call__(self, picture):
-        return picture.convert("RGB", self.matrix.ravel().tolist())
+    def __call__(self, image):
+        from kseg.data.augment import pixels
+
+        return pixels.recolor(np.ascontiguousarray(image), self.matrix)
 
     def merge(self, step):
         """Returns this step followed by `step` as one; None if `step` is another."""

@@ -1,9 +1,11 @@
 """Random losses of quality, as lenses, sensors and messengers cause them."""
 
+import functools
 import io
+import math
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image
 
 from kseg.data.augment.transform import Transform, check_probability, check_range
 
@@ -24,8 +26,16 @@ class RandomGaussianBlur(Transform):
         chance, sigma = rng.random(), rng.uniform(*self.sigma)
         if chance >= self.probability:
             return plan
-        blur = ImageFilter.GaussianBlur(sigma)
-        return plan.then(lambda picture: picture.filter(blur))
+        reach = math.ceil(3 * sigma)
+        taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(sigma, 1e-6)) ** 2)
+        taps = (taps / taps.sum()).astype("float32")
+
+        def blur(image):
+            from kseg.data.augment import pixels
+
+            return pixels.blur(np.ascontiguousarray(image), taps)
+
+        return plan.then(blur)
 
 
 class RandomNoise(Transform):
@@ -46,14 +56,11 @@ class RandomNoise(Transform):
         if chance >= self.probability:
             return plan
 
-        def add_noise(picture):
-            values = np.asarray(picture)
-            noise = np.random.default_rng(seed)
-            noisy = noise.standard_normal(values.shape, "float32")
-            noisy *= sigma
-            noisy += values
-            noisy += 0.5  # the cast cuts off
-            return Image.fromarray(noisy.clip(0, 255, out=noisy).astype("uint8"))
+        def add_noise(image):
+            from kseg.data.augment import pixels
+
+            table = np.float32(sigma) * _normal_table()
+            return pixels.add_noise(np.ascontiguousarray(image), table, np.uint64(seed))
 
         return plan.then(add_noise)
 
@@ -76,10 +83,19 @@ class RandomJpeg(Transform):
         if chance >= self.probability:
             return plan
 
-        def compress(picture):
+        def compress(image):
             file = io.BytesIO()
-            picture.save(file, "JPEG", quality=quality)
+            Image.fromarray(image).save(file, "JPEG", quality=quality)
             with Image.open(file) as compressed:
-                return compressed.convert("RGB")
+                return np.asarray(compressed.convert("RGB"))
 
         return plan.then(compress)
+
+
+@functools.cache
+def _normal_table():
+    """4096 numbers that are alike often and normal all together, variance 1."""
+    from scipy.special import ndtri
+
+    table = ndtri((np.arange(4096) + 0.5) / 4096)
+    return (table / table.std()).astype("float32")

@@ -2,7 +2,6 @@
 
 import keras
 import numpy as np
-from PIL import Image
 
 from kseg.data.augment.transform import Transform
 
@@ -62,16 +61,16 @@ class KerasLayer(Transform):
     def extend(self, plan, rng, size):
         seed = int(rng.integers(2**31))
 
-        def call(picture):
+        def call(image):
             # A generator and not an integer, which would give every choice that the
             # layer makes the same random number.
             generator = keras.random.SeedGenerator(seed)
-            images = keras.ops.convert_to_tensor(np.asarray(picture, "float32")[None])
+            images = keras.ops.convert_to_tensor(image[None].astype("float32"))
             choices = self.layer.get_random_transformation(
                 images, training=True, seed=generator
             )
             images = self.layer.transform_images(images, choices, training=True)
             values = keras.ops.convert_to_numpy(images)[0]
-            return Image.fromarray(np.rint(values.clip(0, 255)).astype("uint8"))
+            return np.rint(values.clip(0, 255)).astype("uint8")
 
         return plan.then(call)

@@ -14,14 +14,17 @@ class Transform:
     the choices of the next ones as they are.
 
     Call arguments:
-        image: uint8 array of shape `(height, width, 3)`.
-        mask: uint8 or int32 array of shape `(height, width)`, class ids; or None.
+        image: uint8 array of shape `(height, width, 3)`, or `(frames, height, width,
+            3)` for a clip, whose frames all get the same.
+        mask: uint8 or int32 array of shape `(height, width)`, class ids; for a clip
+            `(frames, height, width)`, or `(height, width)` for its last frame alone; or
+            None.
         rng: `numpy.random.Generator` to draw from.
         size: Height and width of the result.
 
     Returns:
         A pair: the image, uint8 of shape `(*size, 3)`, and the mask of shape `size`,
-        255 beyond the photo.
+        255 beyond the photo; with `(frames, …)` where they came with it.
     """
 
     def extend(self, plan: Plan, rng: np.random.Generator, size) -> Plan:
@@ -34,19 +37,39 @@ class Transform:
         """
         raise NotImplementedError
 
-    def sample(self, rng: np.random.Generator, source, size) -> Plan:
+    def sample(self, rng: np.random.Generator, source, size, truth=None) -> Plan:
         """Draws the choices for a sample, to be applied to as much as one likes.
 
         Args:
             rng: Generator to draw from.
             source: Height and width of the sample.
             size: Height and width of the result.
+            truth: Mask of the sample, for transforms that look where a class is.
         """
-        return self.extend(Plan.of(*source), rng, size).resize(*size)
+        return self.extend(Plan.of(*source, truth), rng, size).resize(*size)
 
     def __call__(self, image, mask, rng, size):
-        plan = self.sample(rng, image.shape[:2], size)
+        if image.ndim == 4:
+            return self._call_on_clip(image, mask, rng, size)
+        plan = self.sample(rng, image.shape[:2], size, mask)
         return plan.image(image), None if mask is None else plan.mask(mask)
+
+    def _call_on_clip(self, frames, mask, rng, size):
+        many = mask is not None and mask.ndim == 3
+        if many and len(mask) != len(frames):
+            raise ValueError(
+                "`mask` must have as many frames as the clip, or be of its last frame. "
+                f"Received: image of shape {frames.shape}, mask of shape {mask.shape}"
+            )
+        truth = mask[-1] if many else mask
+        plan = self.sample(rng, frames.shape[1:3], size, truth)
+        truths = mask if many else [truth] * len(frames)
+        clip = np.stack(
+            [plan.image(f, truth=t) for f, t in zip(frames, truths, strict=True)]
+        )
+        if many:
+            return clip, np.stack([plan.mask(m) for m in mask])
+        return clip, None if mask is None else plan.mask(mask)
 
 
 class Compose(Transform):

@@ -11,6 +11,7 @@ from kseg.data.datasets.davis import DAVIS
 from kseg.data.datasets.diva_hisdb import DIVAHisDB
 from kseg.data.datasets.image_folder import ImageFolder
 from kseg.data.datasets.inria import InriaAerial
+from kseg.data.datasets.kinect_scenes import KinectScenes
 from kseg.data.datasets.kitti import KITTIRoad, KITTISemantic
 from kseg.data.datasets.layouts import READERS, open_dataset
 from kseg.data.datasets.lits import LiTS
@@ -19,7 +20,7 @@ from kseg.data.datasets.pascal_context import PascalContext
 from kseg.data.datasets.pascal_voc import PascalVOC
 from kseg.data.datasets.points import PointDataset, PointSample
 from kseg.data.datasets.pratheepan import Pratheepan
-from kseg.data.datasets.s3dis import S3DIS, blocks
+from kseg.data.datasets.s3dis import S3DIS
 from kseg.data.datasets.shapenet_part import ShapeNetPart
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "InriaAerial",
     "KITTIRoad",
     "KITTISemantic",
+    "KinectScenes",
     "LiTS",
     "ModelNet40",
     "PascalContext",
@@ -47,6 +49,5 @@ __all__ = [
     "S3DIS",
     "Sample",
     "ShapeNetPart",
-    "blocks",
     "open_dataset",
 ]

@@ -10,6 +10,7 @@ from kseg.data.datasets.dataset import Dataset
 from kseg.data.datasets.inference import infer, infer_colors
 from kseg.data.datasets.pairing import pair_files
 from kseg.data.reading import read_mask, read_mask_colors
+from kseg.files import as_path
 
 # The last is what LabelMe's converter to PASCAL VOC writes.
 _NAME_FILES = ("classes.json", "classes.txt", "class_names.txt")
@@ -57,10 +58,10 @@ class ImageFolder(Dataset):
         ignore_class: int = 255,
         colors: Mapping[tuple[int, int, int], int] | None = None,
     ):
-        images = Path(images)
+        images = as_path(images, "images")
         if masks is None:
             images, masks = images / "images", images / "masks"
-        masks = Path(masks)
+        masks = as_path(masks, "masks")
         items = pair_files(images, masks)
         folders = (masks, masks.parent)
         self._set_up(items, folders, class_names, ignore_class, colors)
@@ -86,7 +87,7 @@ class ImageFolder(Dataset):
         Returns:
             Dict with an `ImageFolder` per split.
         """
-        root = Path(root)
+        root = as_path(root, "root")
         folders = {k: (root / i, root / m) for k, (i, m) in folders.items()}
         pairs = {name: pair_files(*two) for name, two in folders.items()}
         # Stems may recur from split to split, so the ids tell the split meanwhile.

@@ -14,6 +14,7 @@ from kseg.data.datasets.davis import DAVIS
 from kseg.data.datasets.diva_hisdb import DIVAHisDB
 from kseg.data.datasets.image_folder import ImageFolder
 from kseg.data.datasets.inria import InriaAerial
+from kseg.data.datasets.kinect_scenes import KinectScenes
 from kseg.data.datasets.kitti import KITTIRoad, KITTISemantic
 from kseg.data.datasets.lits import LiTS
 from kseg.data.datasets.modelnet40 import ModelNet40
@@ -22,6 +23,7 @@ from kseg.data.datasets.pascal_voc import PascalVOC
 from kseg.data.datasets.pratheepan import Pratheepan
 from kseg.data.datasets.s3dis import S3DIS
 from kseg.data.datasets.shapenet_part import ShapeNetPart
+from kseg.files import as_path
 
 # Every published data set by the name that the command line knows; each is opened
 # as READERS[name](path, split=…).
@@ -35,6 +37,7 @@ READERS = {
     "davis": DAVIS,
     "diva-hisdb": DIVAHisDB,
     "inria-aerial": InriaAerial,
+    "kinect-scenes": KinectScenes,
     "kitti-road": KITTIRoad,
     "kitti-semantic": KITTISemantic,
     "lits": LiTS,
@@ -96,7 +99,7 @@ def open_dataset(
         ValueError: If nothing is recognised, the split is absent, or the data set
             has no choice of labels.
     """
-    root = Path(path)
+    root = as_path(path)
     chosen = {} if labels is None else {"labels": labels}
     if is_ccp(root):
         return CCP(root, split, **chosen)

@@ -2,7 +2,6 @@
 
 import re
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +39,8 @@ _TREE = """\
 
 
 class S3DIS(PointDataset):
-    """S3DIS: 272 rooms in six areas; a sample is a room, `blocks` cuts it up.
+    """S3DIS: 272 rooms in six areas; a sample is a room, which
+    `kseg.data.points.Blocks` cuts up.
 
     Points have 6 channels: x, y, z in metres, moved so that the least of each is 0,
     and red, green, blue of 0 to 255. Ids are as in `"Area_1/office_2"`. Stairs and
@@ -106,58 +106,6 @@ class S3DIS(PointDataset):
         points = np.concatenate(rows)
         points[:, :3] -= points[:, :3].min(0)
         return PointSample(points.astype(np.float32), np.concatenate(labels), id)
-
-
-def blocks(
-    room: PointSample,
-    size: float = 1.0,
-    num_points: int | None = 4096,
-    seed: int = 0,
-) -> Iterator[PointSample]:
-    """Cuts a room into blocks on the floor, with the 9 channels of PointNet.
-
-    Channels are x, y from the middle of the block and z, in metres; red, green, blue
-    from 0 to 1; and x, y, z as shares of the room's extent.
-
-    Args:
-        room: A sample of `S3DIS`.
-        size: Side of a block in metres.
-        num_points: Points drawn from each block, with repetition where it has fewer;
-            `None` for all that it has.
-        seed: Number to draw other points with.
-
-    Yields:
-        A `PointSample` for each block that holds points, row by row, with ids such as
-        `"Area_1/office_2/3_0"`.
-    """
-    if not size > 0:
-        raise ValueError(f"`size` must be positive. Received: size={size!r}")
-    xyz = room.points[:, :3].astype(np.float64)
-    extent = xyz.max(0)
-    cells = np.floor(xyz[:, :2] / size).astype(np.int64)
-    # A wall that stands exactly on the last line belongs to the block before it.
-    last = np.maximum(np.ceil(extent[:2] / size) - 1, 0).astype(np.int64)
-    cells = np.minimum(cells, last)
-    keys, inverse = np.unique(cells, axis=0, return_inverse=True)
-    inverse = inverse.ravel()
-    order = np.argsort(inverse, kind="stable")
-    ends = np.cumsum(np.bincount(inverse))
-    rng = np.random.default_rng(seed)
-    for (x, y), inside in zip(keys.tolist(), np.split(order, ends[:-1]), strict=True):
-        if num_points is not None:
-            few = len(inside) < num_points
-            inside = rng.choice(inside, num_points, replace=few)
-        middle = ((x + 0.5) * size, (y + 0.5) * size, 0)
-        channels = (
-            xyz[inside] - middle,
-            room.points[inside, 3:6] / 255,
-            xyz[inside] / np.where(extent > 0, extent, 1),
-        )
-        yield PointSample(
-            np.concatenate(channels, axis=1).astype(np.float32),
-            room.labels[inside],
-            f"{room.id}/{x}_{y}",
-        )
 
 
 def _read_object(file):

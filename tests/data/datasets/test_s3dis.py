@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from kseg.data.datasets import S3DIS, blocks
-from kseg.data.datasets.points import PointSample
+from kseg.data.datasets import S3DIS
 
 CLASSES = (
     "ceiling floor wall beam column window door table chair sofa bookcase board clutter"
@@ -95,51 +94,3 @@ def test_stairs_are_clutter(make):
 def test_room_without_objects_is_named(make):
     with pytest.raises(ValueError, match="lobby_1.*without any"):
         S3DIS(make("Area_5/lobby_1", {}), "test")[0]
-
-
-def room(points):
-    points = np.array(points, np.float32)
-    colors = np.full_like(points, 51)
-    labels = np.arange(len(points), dtype=np.int32) % 13
-    return PointSample(np.concatenate([points, colors], 1), labels, "r")
-
-
-def test_blocks_hold_each_point_once():
-    rng = np.random.default_rng(0)
-    points = np.concatenate(
-        [[[0, 0, 0]], rng.uniform(0, (2.5, 1.2, 3), (300, 3)), [[2.5, 1.2, 3]]]
-    )
-    sample = room(points)
-    cut = list(blocks(sample, num_points=None))
-    assert [b.id for b in cut] == [f"r/{x}_{y}" for x in range(3) for y in range(2)]
-    assert sum(len(b.points) for b in cut) == 302
-    for block in cut:
-        x, y = map(int, block.id.split("/")[1].split("_"))
-        inside = (points[:, 0] // 1 == x) & (points[:, 1] // 1 == y)
-        np.testing.assert_array_equal(block.labels, sample.labels[inside])
-        assert block.points.shape[1] == 9
-        back = block.points[:, :3] + [x + 0.5, y + 0.5, 0]
-        np.testing.assert_allclose(back, points[inside], atol=1e-6)
-        np.testing.assert_allclose(block.points[:, 3:6], 0.2, rtol=1e-6)
-        np.testing.assert_allclose(
-            block.points[:, 6:], points[inside] / [2.5, 1.2, 3], atol=1e-6
-        )
-
-
-def test_wall_on_the_last_line_belongs_to_the_block_before():
-    cut = list(blocks(room([[0, 0, 0], [2, 1, 1]]), num_points=None))
-    assert [b.id for b in cut] == ["r/0_0", "r/1_0"]
-
-
-@pytest.mark.parametrize("count", [2, 50])
-def test_fixed_number_of_points(count):
-    sample = room([[0.1 * i, 0, 0] for i in range(10)])
-    (block,) = blocks(sample, num_points=count)
-    assert len(block.points) == len(block.labels) == count
-    again = next(blocks(sample, num_points=count))
-    np.testing.assert_array_equal(block.points, again.points)
-
-
-def test_size_must_be_positive():
-    with pytest.raises(ValueError, match="`size`.*size=0"):
-        next(blocks(room([[0, 0, 0]]), size=0))

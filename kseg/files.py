@@ -1,10 +1,20 @@
-"""Files that are whole or not there."""
+"""Paths that users give, and files that are whole or not there."""
 
 import errno
 import json
 import os
 import secrets
 from pathlib import Path
+
+
+def as_path(path, name="path"):
+    """Returns a `Path`, or raises a TypeError that names the argument."""
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(
+            f"`{name}` must be a path. "
+            f"Received: {name}={path!r} (of type {type(path).__name__})"
+        )
+    return Path(path)
 
 
 def write_whole(path, write):
@@ -65,7 +75,7 @@ def checked_path(path, suffix: str = ".tflite") -> Path:
         OSError: If the folder does not exist or cannot be written to.
         ValueError: If the name does not end so, or is that of a folder.
     """
-    path = Path(path)
+    path = as_path(path)
     if path.suffix != suffix or path.is_dir():
         raise ValueError(
             f"`path` must be a file name that ends in {suffix}. "

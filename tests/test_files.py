@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from kseg.writing import checked_path, remove_unfinished, write_whole
+import kseg
+from kseg.files import checked_path, remove_unfinished, write_whole
 
 
 def test_a_file_is_replaced_in_one_step(tmp_path):
@@ -86,7 +87,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
 def test_what_a_killed_process_left_is_removed(tmp_path):
     write_whole(tmp_path / "net.keras", b"old")
     code = (
-        "import os, sys; from kseg.writing import write_whole;"
+        "import os, sys; from kseg.files import write_whole;"
         "write_whole(sys.argv[1], lambda path: path.write_text('half') and os._exit(9))"
     )
     run = [sys.executable, "-c", code, str(tmp_path / "net.keras")]
@@ -95,3 +96,23 @@ def test_what_a_killed_process_left_is_removed(tmp_path):
     remove_unfinished(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["net.keras"]
     assert (tmp_path / "net.keras").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: kseg.load(None),
+        lambda: kseg.data.datasets.open_dataset(None),
+        lambda: kseg.data.datasets.ImageFolder(None),
+        lambda: checked_path(None),
+    ],
+    ids=["load", "open_dataset", "ImageFolder", "checked_path"],
+)
+def test_what_is_no_path_is_named(call):
+    with pytest.raises(TypeError, match="must be a path. Received: .*=None"):
+        call()
+
+
+def test_a_folder_is_no_data_set():
+    with pytest.raises(TypeError, match=r"open_dataset\('my_photos'\)"):
+        kseg.data.loader("my_photos", 4, 256)

@@ -1,0 +1,264 @@
+"""When a stream runs which parts of a network."""
+
+import dataclasses
+import math
+from numbers import Integral, Real
+
+_FORMS = (
+    "every, skip:2, fixed:2, fixed:1,2,4, pipeline:2, pipeline:3, adaptive:0.25, "
+    "low_latency:5, low_latency:0.3"
+)
+
+
+@dataclasses.dataclass
+class Every:
+    """Runs the whole network on every frame."""
+
+    def step(self, net, number):
+        net.begin()
+        net.renew_key()
+        net.finish()
+
+
+@dataclasses.dataclass
+class Skip:
+    """Runs the whole network on every `period`-th frame, and repeats its mask.
+
+    The baseline of the Clockwork paper, which calls it "skip frame" at a period of 2.
+    """
+
+    period: int
+
+    def __post_init__(self):
+        _check_period("period", self.period)
+
+    def step(self, net, number):
+        if number % self.period == 0:
+            Every.step(self, net, number)
+
+
+@dataclasses.dataclass
+class Fixed:
+    """Runs each stage at a rate of its own.
+
+    Reference:
+    - [Clockwork Convnets](https://arxiv.org/abs/1608.03609) (2016), section 4.1
+
+    Args:
+        periods: Stage k runs on every `periods[k]`-th frame. An integer is the period
+            of the last stage, the one that makes a key; those before run on every
+            frame.
+    """
+
+    periods: int | tuple[int, ...]
+
+    def __post_init__(self):
+        if not isinstance(self.periods, tuple | list):
+            _check_period("periods", self.periods)
+            return
+        self.periods = tuple(self.periods)
+        for period in self.periods:
+            _check_period("periods", period)
+
+    def step(self, net, number):
+        if isinstance(self.periods, int):
+            net.begin()
+            if number % self.periods == 0:
+                net.renew_key()
+            net.finish()
+            return
+        stages = net.stages
+        if len(stages) != len(self.periods):
+            raise ValueError(
+                f"`periods` must have one number for each of the {len(stages)} stages "
+                f"{stages}. Received: periods={self.periods}"
+            )
+        for stage, period in zip(stages, self.periods, strict=True):
+            if number % period == 0:
+                net.run(stage)
+        net.finish()
+
+
+@dataclasses.dataclass
+class Pipelined:
+    """Fuses early stages of a frame with later stages of the frames before.
+
+    Every stage runs on every frame, but on what the stage before made of the frame
+    before: given as many processors, they run at once, and the latency is that of the
+    slowest. The first frame fills the pipeline. The stages in front of the first
+    boundary, where a network has more of them than `depth`, run on the new frame.
+
+    Reference:
+    - [Clockwork Convnets](https://arxiv.org/abs/1608.03609) (2016), section 4.2
+
+    Args:
+        depth: How many frames take part in a mask: 2 or 3 in the paper.
+    """
+
+    depth: int
+
+    def __post_init__(self):
+        _check_period("depth", self.depth)
+
+    def step(self, net, number):
+        stages = net.stages
+        if self.depth > len(stages):
+            raise ValueError(
+                f"`depth` must be at most {len(stages)}, as the network has the stages "
+                f"{stages}; cut it at more layers with the stream's `at`. "
+                f"Received: depth={self.depth}"
+            )
+        fresh = len(stages) - self.depth + 1
+        late, early = stages[fresh:], stages[:fresh]
+        # A stage reads what the one before it has left from the frame before.
+        order = stages if number == 0 else [*reversed(late), *early]
+        for stage in order:
+            net.run(stage)
+        net.finish()
+
+
+@dataclasses.dataclass
+class Adaptive:
+    """Makes a new key where the frame differs from the key's by a threshold.
+
+    The difference is between 0 and 1. In a network of stages it is the share of
+    positions whose strongest channel, behind the last stage but one, is another one
+    than at the last key. In a low-latency network it is what its scheduler predicts.
+
+    References:
+    - [Clockwork Convnets](https://arxiv.org/abs/1608.03609) (2016), section 4.3
+    - [Low-Latency Video Semantic Segmentation](https://arxiv.org/abs/1804.00389) (CVPR
+      2018), section 3.3
+
+    Args:
+        threshold: `0` makes every frame a key, what is above 1 only the first.
+    """
+
+    threshold: float
+
+    def __post_init__(self):
+        if not isinstance(self.threshold, Real) or not self.threshold >= 0:
+            raise ValueError(
+                "`threshold` must be a number from 0. "
+                f"Received: threshold={self.threshold!r}"
+            )
+
+    def step(self, net, number):
+        net.begin()
+        if number == 0 or net.deviation() >= self.threshold:
+            net.renew_key()
+        net.finish()
+
+
+@dataclasses.dataclass
+class LowLatency:
+    """Makes keys in the background, so that no frame waits for one.
+
+    The frame that asks for a new key, and those that follow, go out from the key
+    before; the key's heavy part runs in a thread of its own, one at a time. The first
+    frame alone waits.
+
+    Reference:
+    - [Low-Latency Video Semantic Segmentation](https://arxiv.org/abs/1804.00389) (CVPR
+      2018), section 3.4
+
+    Args:
+        keys: An integer asks for a new key every so many frames; a float below 1 is
+            the threshold of `Adaptive`.
+        delay: After how many frames a key is taken into use, however long it took:
+            the masks then depend on the frames alone. `None` takes it into use with
+            the first frame that finds it finished.
+    """
+
+    keys: int | float
+    delay: int | None = None
+
+    def __post_init__(self):
+        if isinstance(self.keys, Integral):
+            _check_period("keys", self.keys)
+        elif not isinstance(self.keys, Real) or not 0 <= self.keys < 1:
+            raise ValueError(
+                "`keys` must be a number of frames from 1, or a threshold from 0 and "
+                f"below 1. Received: keys={self.keys!r}"
+            )
+        if self.delay is not None:
+            _check_period("delay", self.delay)
+
+    def step(self, net, number):
+        if number == 0:
+            Every().step(net, number)
+            net.memory["asked"] = 0
+            return
+        self._adopt(net, number)
+        net.begin()
+        if net.job is None and self._wants_key(net, number):
+            net.memory["asked"] = number
+            net.start_key()
+        net.finish()
+
+    def _adopt(self, net, number):
+        if net.job is None:
+            return
+        if self.delay is None:
+            due = net.job.done()
+        else:
+            due = number - net.memory["asked"] >= self.delay
+        if due:
+            net.adopt_key()
+
+    def _wants_key(self, net, number):
+        if isinstance(self.keys, Integral):
+            return number - net.memory["asked"] >= self.keys
+        return net.deviation() >= self.keys
+
+
+def parse_schedule(text):
+    """Returns the schedule that a text stands for.
+
+    Args:
+        text: `"every"`, `"skip:2"`, `"fixed:2"`, `"fixed:1,2,4"`, `"pipeline:3"`,
+            `"adaptive:0.25"`, `"low_latency:5"` (a key every 5 frames) or
+            `"low_latency:0.3"` (a key where the frames differ by so much).
+
+    Raises:
+        ValueError: If the text is none of these.
+    """
+    name, colon, value = str(text).partition(":")
+    try:
+        match name:
+            case "every" if not colon:
+                return Every()
+            case "skip":
+                return Skip(int(value))
+            case "fixed" if "," in value:
+                return Fixed(tuple(map(int, value.split(","))))
+            case "fixed":
+                return Fixed(int(value))
+            case "pipeline":
+                return Pipelined(int(value))
+            case "adaptive":
+                return Adaptive(_number(value))
+            case "low_latency":
+                return LowLatency(int(value) if value.isdecimal() else _number(value))
+    except ValueError as error:
+        hint = f" ({error})" if "`" in str(error) else ""
+        raise ValueError(_refusal(text) + hint) from error
+    raise ValueError(_refusal(text))
+
+
+def _refusal(text):
+    return f"`schedule` must be one like {_FORMS}. Received: schedule={text!r}"
+
+
+def _number(text):
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+def _check_period(name, value):
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise ValueError(
+            f"`{name}` must be a positive integer. Received: {name}={value!r}"
+        )

@@ -1,0 +1,170 @@
+"""Overlays of whole videos: a network on every frame, by a schedule."""
+
+import dataclasses
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from rich.progress import track
+
+from kseg import plot
+from kseg.data.flow import optical_flow
+from kseg.data.video import Video, VideoWriter
+from kseg.mobile.segmenter import load
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoSummary:
+    """What `predict_video` did.
+
+    Attributes:
+        frames: How many frames were written.
+        mean_ms: Mean time of the network per frame, in milliseconds.
+        worst_ms: Longest time of a frame but the first, which compiles.
+        share: Mean share of the network's multiplications, `Work.share`.
+    """
+
+    frames: int
+    mean_ms: float
+    worst_ms: float
+    share: float
+
+
+def predict_video(model, video, output, schedule: str = "every"):
+    """Writes a video with the masks painted over it, and a legend of the classes.
+
+    The names of the classes are those in the .tflite, or in the `config.json` that
+    `kseg train` leaves beside the model. Sound is not copied.
+
+    Args:
+        model: A `.keras` or `.tflite` file, or the name of a shipped net.
+        video: A video file, or a folder of pictures.
+        output: The `.mp4` file to write.
+        schedule: As in `kseg.models.video.Stream`; a `.tflite` takes `"every"` only.
+
+    Returns:
+        A `VideoSummary`.
+
+    Raises:
+        ValueError: If a frame cannot be read, which is named; the frames before it are
+            in `output`. If the schedule does not fit the network.
+    """
+    frames = Video(video)
+    stream, num_classes, names = _opened(model, schedule)
+    times, shares = [], []
+    with VideoWriter(output, frames.frames_per_second) as writer:
+        painter = Painter(num_classes, names)
+        shown = track(frames, "Segmenting", total=len(frames) or None, transient=True)
+        try:
+            for frame in shown:
+                start = time.perf_counter()
+                mask = stream(frame)
+                times.append(1e3 * (time.perf_counter() - start))
+                shares.append(1.0 if stream.work is None else stream.work.share)
+                writer.write(painter(frame, mask))
+        except ValueError as error:
+            if not writer.count:
+                raise
+            raise ValueError(
+                f"{error} (the {writer.count} frames before are in {str(output)!r})"
+            ) from error
+    if not times:
+        raise ValueError(f"`video` must hold frames. Received: video={str(video)!r}")
+    later = times[1:] or times
+    return VideoSummary(
+        len(times), float(np.mean(later)), max(later), float(np.mean(shares))
+    )
+
+
+class Painter:
+    """Paints masks over frames, beside a legend.
+
+    Args:
+        num_classes: Channels of the network's output, `None` if unknown.
+        names: Names of the classes, or none of them.
+    """
+
+    def __init__(self, num_classes, names=()):
+        count = max(2, num_classes or 256)
+        # Without names, class 0 is taken for background, as in `kseg predict`.
+        has_background = not names or names[0].lower() in ("background", "null")
+        self._colors = plot.palette(count, background=has_background)
+        self._names = names
+        self._legend = None
+
+    def __call__(self, frame, mask):
+        """Returns the painted frame, uint8, wider than `frame` by the legend."""
+        painted = np.asarray(plot.overlay(frame, mask, self._colors))
+        if not self._names:
+            return painted
+        if self._legend is None or len(self._legend) != len(frame):
+            self._legend = self._drawn(len(frame))
+        return np.concatenate([painted, self._legend], axis=1)
+
+    def _drawn(self, height):
+        """The legend in as many columns as make it no higher than the frame."""
+        size = max(9, min(16, height // 20))
+        for columns in range(1, len(self._names) + 1):
+            colors = self._colors[: len(self._names)]
+            picture = plot.legend(self._names, colors, font_size=size, columns=columns)
+            if picture.height <= height:
+                break
+        canvas = Image.new("RGB", (picture.width, height), "white")
+        canvas.paste(picture, (0, 0))
+        return np.asarray(canvas)
+
+
+def _opened(model, schedule):
+    """The stream of a network, its number of classes, and their names."""
+    if Path(model).suffix == ".keras" and Path(model).is_file():
+        from kseg.mobile.keras_model import load_keras
+
+        return _streamed(load_keras(Path(model)), schedule, model)
+    segmenter = load(model)
+    if not isinstance(segmenter.model, str | Path):
+        return _streamed(segmenter.model, schedule, model)
+    if schedule != "every":
+        raise ValueError(
+            '`schedule` must be "every" for a .tflite, which cannot be run in parts. '
+            f"Received: schedule={schedule!r}"
+        )
+    names = segmenter.labels or _trained_names(model, segmenter.num_classes)
+    return _Whole(segmenter), segmenter.num_classes, names
+
+
+def _streamed(net, schedule, path):
+    from kseg.models.video import Stream
+
+    inputs = net.input if isinstance(net.input, dict) else {}
+    stream = Stream(net, schedule, flow=optical_flow if "flow" in inputs else None)
+    outputs = net.output if isinstance(net.output, dict) else {}
+    scores = outputs.get("probabilities", outputs.get("logits", net.outputs[0]))
+    num_classes = scores.shape[-1]
+    return stream, num_classes, _trained_names(path, num_classes)
+
+
+def _trained_names(path, num_classes):
+    """Names of the classes from the run folder of `kseg train`; or none."""
+    config = Path(path).parent / "config.json"
+    if not config.is_file():
+        return ()
+    try:
+        names = tuple(json.loads(config.read_text("utf-8"))["classes"])
+    except (ValueError, KeyError, TypeError):  # of something else
+        return ()
+    return names if len(names) == max(2, num_classes or 0) else ()
+
+
+class _Whole:
+    """A .tflite as a stream."""
+
+    work = None
+
+    def __init__(self, segmenter):
+        self._segmenter = segmenter
+
+    def __call__(self, frame):
+        result = self._segmenter.segment(frame, output_confidence_masks=False)
+        return result.category_mask
