@@ -17,6 +17,8 @@ convolution where the paper has two of 3x3.
 
 import argparse
 import json
+import math
+import os
 import resource
 import statistics
 import subprocess
@@ -98,7 +100,7 @@ def start(library, python, case, arguments):
         ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
         text=True,
     )
 
@@ -178,7 +180,7 @@ def keras_tasks(model, size, batch_size, loss):
     images, masks = batch(size, batch_size)
     model.compile("adam", loss, jit_compile=False)
     return {
-        "parameters": sum(int(v.size) for v in model.trainable_variables),
+        "parameters": sum(math.prod(v.shape) for v in model.trainable_variables),
         "inference": lambda: model.predict_on_batch(images),
         "training": lambda: model.train_on_batch(images, masks),
         "warm": set(),

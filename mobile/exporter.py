@@ -6,14 +6,14 @@ import keras
 import numpy as np
 
 from kseg.files import checked_path, write_whole
-from kseg.mobile import quantization
+from kseg.mobile import clouds, quantization
 from kseg.mobile.calibration import read_calibration
 from kseg.mobile.conversion import check_operations, concrete_function, convert
 from kseg.mobile.graph import op_counts
 from kseg.mobile.images import as_pair
 from kseg.mobile.keras_model import image_shape, with_output
 from kseg.mobile.litert_net import LiteRTNet, activate
-from kseg.mobile.metadata import Metadata, write_metadata
+from kseg.mobile.metadata import Metadata, channel_labels, write_metadata
 from kseg.mobile.parity import MIN_AGREEMENT, ExportError, compare
 from kseg.mobile.report import ExportReport
 from kseg.mobile.runtime import native_log
@@ -39,21 +39,24 @@ def export(
     """Writes a `.tflite` of a Keras model, after comparing the two on real images.
 
     The file takes one image of a fixed size, RGB 0-255 (float32; uint8 for
-    `"full_int8"`), and carries MediaPipe Image Segmenter metadata. If its answers
-    are too far from Keras', nothing is written and an older file at `path` stays.
+    `"full_int8"`), and carries MediaPipe Image Segmenter metadata; that of a model for
+    point clouds takes one cloud of a fixed number of points. If its answers are too far
+    from Keras', nothing is written and an older file at `path` stays.
 
     Args:
-        model: Any Keras model of one image input and one output of scores, on the
-            TensorFlow backend.
+        model: Any Keras model of one input, images or clouds, and one output of scores,
+            on the TensorFlow backend.
         path: Where to write, ending in `.tflite`.
         size: `(height, width)` or an int for a square. Required if the model takes
-            any size, else the model's own.
+            any size, else the model's own. For clouds the number of points.
         precision: `"float32"`, `"float16"` (weights), `"weight_int8"`,
-            `"dynamic_int8"` (slower on CPUs) or `"full_int8"`.
+            `"dynamic_int8"` (slower on CPUs) or `"full_int8"` (for images only).
         calibration: Images for the comparison and for the activation ranges of
             `"full_int8"`, which needs at least 8: a folder, a list of paths or images,
             a uint8 array of shape `(images, height, width, 3)`, or a kseg data set.
-            `None` compares on the photos that ship with kseg.
+            `None` compares on the photos that ship with kseg. For clouds it is needed:
+            an array `(clouds, points, channels)`, a list of arrays, or a data set such as
+            `kseg.data.points.Blocks`.
         output: `"probabilities"`, `"logits"`, or `"category_mask"` (int32 class ids).
         labels: Names of the classes, written into the file. For a one-class net the
             foreground's name, or those of background and foreground.
@@ -76,20 +79,26 @@ def export(
     started = time.perf_counter()
     path = checked_path(path)
     _check_choices(precision, output)
-    size, channels = _static_size(model, size)
+    is_cloud = clouds.takes_clouds(model)
+    if is_cloud:
+        clouds.check_options(precision, labels)
+    size, channels = (clouds.static_points if is_cloud else _static_size)(model, size)
     full = precision == "full_int8"
     if full and calibration is None:
         _check_enough(0)
     limit = _CALIBRATION_IMAGES if full else _PARITY_IMAGES
-    images = read_calibration(calibration, size, channels, limit)
+    read = clouds.read_clouds if is_cloud else read_calibration
+    images = read(calibration, size, channels, limit)
     if full:
         _check_enough(len(images))
     network = with_output(model, "logits" if output == "logits" else "probabilities")
     metadata = Metadata(
-        labels=_channel_labels(labels, network.output_shape[-1]),
+        labels=channel_labels(labels, network.output_shape[-1]),
         activation=_activation(network, output),
         name=model.name,
     )
+    if is_cloud:  # MediaPipe has no task for them.
+        metadata = None
     function = concrete_function(network, size, output)
     converter, content, parity = _verified(
         _converters(function, precision, images),
@@ -137,7 +146,9 @@ def _verified(converters, measure, metadata, precision):
     failures = []
     for name, make in converters:
         try:
-            content = write_metadata(make(), metadata)
+            content = make()
+            if metadata is not None:
+                content = write_metadata(content, metadata)
             check_operations(content)
             parity = measure(content)
             parity.check(precision)
@@ -148,7 +159,7 @@ def _verified(converters, measure, metadata, precision):
 
 
 def _measure(network, content, images, output):
-    net = LiteRTNet(content)
+    net = clouds.CloudNet(content) if images[0].ndim == 3 else LiteRTNet(content)
     activation = _activation(network, output)
     images = images[:: -(-len(images) // _PARITY_IMAGES)]
     # Eager Keras costs as much per call as per pixel: as many as memory surely takes.
@@ -234,16 +245,3 @@ def _static_size(model, size):
             f"Received: size={size}"
         )
     return size, channels
-
-
-def _channel_labels(labels, num_classes):
-    """Returns one name per channel of the output, or none at all."""
-    labels = tuple(labels or ())
-    if num_classes == 1 and len(labels) == 2:  # background has no channel
-        labels = labels[1:]
-    if labels and len(labels) != num_classes:
-        raise ValueError(
-            f"`labels` must be {num_classes} names, one per channel of the output. "
-            f"Received: {len(labels)} labels, {labels}"
-        )
-    return labels

@@ -231,3 +231,16 @@ def _decode_model(data, content):
 def _read_labels(content, name):
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return tuple(archive.read(name).decode().splitlines())
+
+
+def channel_labels(labels, num_classes):
+    """Returns one name per channel of the output, or none at all."""
+    labels = tuple(labels or ())
+    if num_classes == 1 and len(labels) == 2:  # background has no channel
+        labels = labels[1:]
+    if labels and len(labels) != num_classes:
+        raise ValueError(
+            f"`labels` must be {num_classes} names, one per channel of the output. "
+            f"Received: {len(labels)} labels, {labels}"
+        )
+    return labels

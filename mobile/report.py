@@ -14,7 +14,7 @@ class ExportReport:
         path: The file.
         precision: Its precision.
         output: What it gives.
-        size: `(height, width)` of its input.
+        size: `(height, width)` of its input; `(points,)` for clouds.
         num_classes: Channels of the scores.
         size_bytes: Size of the file.
         ops: Operation name to count, the most frequent first.
@@ -26,7 +26,7 @@ class ExportReport:
     path: Path
     precision: str
     output: str
-    size: tuple[int, int]
+    size: tuple[int, ...]
     num_classes: int
     size_bytes: int
     ops: dict[str, int]
@@ -36,13 +36,15 @@ class ExportReport:
 
     def __str__(self) -> str:
         parity, limit = self.parity, MAX_ERROR.get(self.precision)
-        height, width = self.size
+        size = " x ".join(map(str, self.size))
+        if len(self.size) == 1:
+            size += " points"
         rows = {
             "file": f"{self.path} ({self.size_bytes / 1e6:.2f} MB)",
-            "input": f"{height} x {width}, {self.precision} by the {self.converter}",
+            "input": f"{size}, {self.precision} by the {self.converter}",
             "output": f"{self.output} of {self.num_classes} channel(s)",
             "operations": ", ".join(f"{n} {name}" for name, n in self.ops.items()),
-            "compared on": f"{parity.images} images, {self.seconds:.1f} s in all",
+            "compared on": f"{parity.images} inputs, {self.seconds:.1f} s in all",
         }
         if parity.max_error is not None:
             bound = f" (limit {limit:g})" if limit else ""

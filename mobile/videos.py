@@ -137,8 +137,7 @@ def _opened(model, schedule):
 def _streamed(net, schedule, path):
     from kseg.models.video import Stream
 
-    inputs = net.input if isinstance(net.input, dict) else {}
-    stream = Stream(net, schedule, flow=optical_flow if "flow" in inputs else None)
+    stream = Stream(net, schedule, flow=optical_flow)
     outputs = net.output if isinstance(net.output, dict) else {}
     scores = outputs.get("probabilities", outputs.get("logits", net.outputs[0]))
     num_classes = scores.shape[-1]

@@ -141,7 +141,7 @@ def predict(
     schedule: Annotated[
         str,
         typer.Option(
-            help="Of --video: every, skip:2, fixed:2, pipeline:2, adaptive:0.25, "
+            help="Of --video: every, skip:2, warp:2, fixed:2, pipeline:2, adaptive:0.25, "
             "low_latency:5."
         ),
     ] = "every",

@@ -1,6 +1,6 @@
 """Reading, checking, augmenting and batching pictures with their masks."""
 
-from kseg.data import annotations, augment, datasets, flow, points, video
+from kseg.data import annotations, augment, clips, datasets, flow, points, video
 from kseg.data.checking import check
 from kseg.data.datasets import Sample
 from kseg.data.loading import loader
@@ -11,6 +11,7 @@ __all__ = [
     "annotations",
     "augment",
     "check",
+    "clips",
     "datasets",
     "flow",
     "loader",

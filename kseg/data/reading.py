@@ -16,8 +16,10 @@ _TRANSPOSE = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# More than 8 bits per value: PIL would clip them on the way to RGB.
-_DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
+# More than 8 bits per value: PIL would clip them on the way to RGB. The range of 16 bits
+# is known, as PNG has it; 32 bits and floats may hold anything.
+_16_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
+_DEEP_MODES = ("I", "F", *_16_BIT_MODES)
 _LOSSY = ("JPEG", "MPO", "JPEG2000", "WEBP", "AVIF")
 
 
@@ -25,7 +27,8 @@ def read_image(path: str | Path) -> np.ndarray:
     """Reads a photo as RGB, turned upright by its EXIF orientation.
 
     Greyscale, palette, CMYK and transparent pictures are converted; transparency
-    is dropped. Only the first frame of an animation is read.
+    is dropped. Grey values of 16 bits, 0 to 65535, become 0 to 255, as on the phone
+    (`kseg.mobile.images.read_image`). Only the first frame of an animation is read.
 
     Args:
         path: A file that PIL can open.
@@ -35,18 +38,21 @@ def read_image(path: str | Path) -> np.ndarray:
 
     Raises:
         ValueError: If the file is absent, damaged, truncated or no picture, holds
-            more than 8 bits per value, or exceeds PIL's limit against decompression
-            bombs (twice `PIL.Image.MAX_IMAGE_PIXELS`).
+            values of 32 bits, or exceeds PIL's limit against decompression bombs
+            (twice `PIL.Image.MAX_IMAGE_PIXELS`).
     """
     with _naming(path), Image.open(path) as image:
         image.load()
         orientation = _orientation(image)
-    if image.mode in _DEEP_MODES:
+    if image.mode in ("I", "F"):
         raise ValueError(
-            "An image must have 8 bits per value; how deeper values become 0..255 "
+            "An image must have 8 or 16 bits per value; how deeper values become 0..255 "
             "is for you to say: scale them and save an 8-bit PNG. "
             f"Received: image={str(path)!r} of PIL mode {image.mode!r}"
         )
+    if image.mode in _16_BIT_MODES:
+        values = np.rint(np.asarray(image).astype("float32") / 257)
+        image = Image.fromarray(values.astype("uint8"))
     with _naming(path):
         image = _to_rgb(image)
     if orientation in _TRANSPOSE:

@@ -60,7 +60,7 @@ class ConvGRU2D(GRU2D):
 
     Reference:
     - [Convolutional Gated Recurrent Networks for Video Segmentation](
-      https://arxiv.org/abs/1611.05435) (ICIP 2017), section 3
+      https://arxiv.org/abs/1611.05435) (ICIP 2017)
 
     Args:
         units: Size of the hidden state of a cell.

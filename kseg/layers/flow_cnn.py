@@ -16,7 +16,7 @@ class FlowCNN(layers.Layer):
 
     Reference:
     - [Semantic Video CNNs through Representation Warping](
-      https://arxiv.org/abs/1708.03088) (ICCV 2017), section 3.2 and its published nets
+      https://arxiv.org/abs/1708.03088) (ICCV 2017), and its published nets
 
     Args:
         variant: `"paper"` reads flow, both frames and their difference, 11 channels for

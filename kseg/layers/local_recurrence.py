@@ -19,8 +19,8 @@ class LocalLSTM2D(LSTM2D):
 
     Reference:
     - [STFCN: Spatio-Temporal FCN for Semantic Video Segmentation](
-      https://arxiv.org/abs/1608.05971) (ACCVW 2016), section 3.1; the unshared weights
-      and their initial values, normal of deviation 0.1, biases 0, are those of its
+      https://arxiv.org/abs/1608.05971) (ACCV workshops 2016); the unshared weights and
+      their initial values, normal of deviation 0.1, biases 0, are those of its
       published nets
 
     Args:

@@ -95,6 +95,6 @@ def _average_axis(x, bins, axis):
         start = [0, 0, 0, 0]
         start[axis] = first
         shape[axis] = -(-(i + 1) * length // bins) - first
-        part = ops.slice(x, start, shape)
+        part = ops.slice(x, tuple(start), tuple(shape))
         averages.append(ops.mean(part, axis=axis, keepdims=True))
     return ops.concatenate(averages, axis=axis)

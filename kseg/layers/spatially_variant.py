@@ -22,7 +22,7 @@ class SpatiallyVariantConv2D(layers.Layer):
 
     Reference:
     - [Low-Latency Video Semantic Segmentation](https://arxiv.org/abs/1804.00389) (CVPR
-      2018), equation 1
+      2018)
 
     Args:
         kernel_size: Size of the kernels, odd. Defaults to `9`.

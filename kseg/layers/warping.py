@@ -23,7 +23,7 @@ class Warping2D(layers.Layer):
 
     Reference:
     - [Semantic Video CNNs through Representation Warping](
-      https://arxiv.org/abs/1708.03088) (ICCV 2017), section 3.2
+      https://arxiv.org/abs/1708.03088) (ICCV 2017)
 
     Args:
         border: What lies outside of the map: `"edge"` repeats its border, `"zeros"` is 0
@@ -107,7 +107,7 @@ class WarpedSum2D(layers.Layer):
 
     Reference:
     - [Semantic Video CNNs through Representation Warping](
-      https://arxiv.org/abs/1708.03088) (ICCV 2017), equation 3
+      https://arxiv.org/abs/1708.03088) (ICCV 2017)
 
     Args:
         initial_weights: Values that all `w1` and all `w2` begin with. The default

@@ -1,16 +1,21 @@
 """Batches are functions of seed, epoch and index, whoever asks for them, and how."""
 
+import ctypes
 import random
 import re
+import subprocess
+import sys
 import threading
 import time
+import tracemalloc
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
 from kseg import data
-from kseg.data import Sample, augment, loader
+from kseg.data import Sample, augment, loader, loading
 
 
 class Pictures:
@@ -168,6 +173,113 @@ def test_another_epoch_and_another_seed_are_another_augmentation():
         assert all(other[index] != first[index] for index in range(10))
 
 
+class Mark(augment.Mix):
+    """Takes the last column of the other sample, so that both are known."""
+
+    def region(self, mask, rng):
+        return np.indices(mask.shape)[1] == mask.shape[1] - 1
+
+
+class Marked(Pictures):
+    def __getitem__(self, index):
+        sample = super().__getitem__(index)
+        sample.image[:, -1] = index
+        sample.mask[:, 0] = sample.mask[:, -1] = index
+        return sample
+
+
+def partners(seed=0, epoch=0, probability=1.0, **arguments):
+    """For every sample the one that was mixed into it, itself where none was."""
+    batches = whole(
+        Marked(), mix=Mark(probability), seed=seed, drop_last=False, **arguments
+    )
+    batches.epoch = epoch
+    found = {}
+    for images, masks in batches:
+        np.testing.assert_array_equal(masks[:, 0, [0, -1]], images[:, 0, [0, -1], 0])
+        found.update(masks[:, 0, [0, -1]].tolist())
+    return found
+
+
+def test_what_is_mixed_into_a_sample_depends_on_seed_epoch_and_index_alone():
+    expected = partners(batch_size=4)
+    assert len(expected) == 10
+    assert all(own != other for own, other in expected.items())
+    for batch_size, workers, shuffle in [(3, 0, True), (1, 3, True), (10, 2, False)]:
+        seen = partners(batch_size=batch_size, workers=workers, shuffle=shuffle)
+        assert seen == expected
+    assert partners(seed=1, batch_size=4) != expected
+    assert partners(epoch=1, batch_size=4) != expected
+
+
+def test_any_other_sample_is_mixed_in_and_as_often_as_it_is_told():
+    pairs = [
+        pair
+        for epoch in range(150)
+        for pair in partners(epoch=epoch, probability=0.5, batch_size=10).items()
+    ]
+    mixed = [pair for pair in pairs if pair[0] != pair[1]]
+    assert abs(len(mixed) / len(pairs) - 0.5) < 0.07
+    assert len(set(mixed)) == 90  # each of the other nine, for each of the ten
+
+
+def test_the_other_sample_is_augmented_on_its_own_and_maps_come_last():
+    arguments = {"augment": augment.standard(), "drop_last": False, "shuffle": False}
+    plain = loader(Pictures(), 10, 16, **arguments)[0]
+    mixed = loader(
+        Pictures(), 10, 16, mix=augment.ClassMix(1.0), maps=np.sign, **arguments
+    )[0]
+    own = (mixed[0] == plain[0]).all(-1)
+    assert 0.05 < own.mean() < 0.95
+    np.testing.assert_array_equal(mixed[1][own], plain[1][own])
+    np.testing.assert_array_equal(mixed[2], np.sign(mixed[1]))
+
+
+def test_one_sample_alone_is_not_mixed():
+    images, _ = whole(Pictures(1), 1, mix=Mark(1.0))[0]
+    np.testing.assert_array_equal(images[0], Pictures(1)[0].image)
+
+
+def test_a_broken_sample_that_is_mixed_in_is_named_with_the_other():
+    batches = whole(Broken(2), 1, mix=Mark(1.0), shuffle=False)
+    batches.dataset.broken = 1
+    with pytest.raises(ValueError, match=r"'photo0' .*mixed into it.*'photo1' .*trunc"):
+        batches[0]
+
+
+class Clips(Pictures):
+    """Clips of three frames, each with a mask."""
+
+    frames = 3
+
+    def __getitem__(self, index):
+        rng = np.random.default_rng(index)
+        image = rng.integers(0, 256, (self.frames, *self.shape, 3), "uint8")
+        mask = rng.integers(0, 3, (self.frames, *self.shape), "uint8")
+        return Sample(image, mask, self.ids[index])
+
+
+def test_batches_of_clips():
+    dataset = Clips()
+    images, masks = whole(dataset, 4, shuffle=False)[0]
+    assert images.shape == (4, 3, 24, 30, 3) and images.dtype == "float32"
+    assert masks.shape == (4, 3, 24, 30) and masks.dtype == "int32"
+    np.testing.assert_array_equal(images[2], dataset[2].image)
+    np.testing.assert_array_equal(masks[2], dataset[2].mask)
+    batches = loader(dataset, 4, 16, augment=augment.standard(), mix=augment.CutMix())
+    assert batches[0][0].shape == (4, 3, 16, 16, 3)
+
+
+def test_clips_of_unequal_length_are_refused():
+    class Unequal(Clips):
+        def __getitem__(self, index):
+            self.frames = 3 + (index == 2)
+            return super().__getitem__(index)
+
+    with pytest.raises(ValueError, match=r"'photo2' is broken.*as many frames"):
+        whole(Unequal(), 4, shuffle=False, workers=0)[0]
+
+
 def test_indexing_twice_gives_the_same_batch():
     batches = loader(Pictures(), 4, 16, augment=augment.standard())
     for a, b in zip(batches[1], batches[-1], strict=True):
@@ -236,11 +348,13 @@ def test_evaluate_and_predict_see_every_sample_once_and_in_order():
 class Broken(Pictures):
     """Sample 7 cannot be read."""
 
+    broken = 7
+
     def paths(self, index):
         return (f"{self.ids[index]}.jpg", f"{self.ids[index]}.png")
 
     def __getitem__(self, index):
-        if index == 7:
+        if index == self.broken:
             raise OSError("image file is truncated")
         return super().__getitem__(index)
 
@@ -380,6 +494,89 @@ def test_no_more_is_made_ahead_than_asked_for(ahead):
         assert len(dataset.reads) == 2 * (taken + ahead)
 
 
+def test_memory_is_bounded_by_the_queue_whatever_the_epoch_holds():
+    dataset = Pictures(80, 128, 128)
+    batch = 4 * 128 * 128 * (3 * 4 + 4)  # bytes
+    batches = whole(dataset, 4, workers=2, max_queue_size=3)
+    tracemalloc.start()
+    for _ in batches:
+        time.sleep(0.02)  # the model is slower than the loader
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # Three ahead, the one in use and the one before it; a sample under way in each
+    # worker. An epoch has 20.
+    assert 3 * batch < peak < 6 * batch
+
+
+@pytest.mark.parametrize("end", [SystemExit, MemoryError, KeyError])
+def test_a_worker_that_is_ended_names_the_sample(end):
+    class Ending(Pictures):
+        def __getitem__(self, index):
+            if index == 5:
+                raise end("out")
+            return super().__getitem__(index)
+
+    batches = whole(Ending(), 2, workers=2, shuffle=False)
+    with pytest.raises(ValueError, match=f"'photo5' is broken: {end.__name__}: .*out"):
+        list(batches)
+
+
+def test_a_worker_that_is_killed_is_an_error_that_names_the_sample():
+    """Its thread gets an exit from outside, as threads can be killed in Python."""
+    started, threads = threading.Event(), []
+
+    class Endless(Pictures):
+        def __getitem__(self, index):
+            threads.append(threading.get_ident())
+            started.set()
+            for _ in range(6000):
+                time.sleep(0.01)
+            raise TimeoutError("nobody killed it")
+
+    def kill():
+        started.wait()
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(threads[0]), ctypes.py_object(SystemExit)
+        )
+
+    batches = whole(Endless(1), 1, workers=1)
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with pytest.raises(ValueError, match="'photo0' is broken: SystemExit"):
+        next(iter(batches))
+    killer.join()
+
+
+def test_workers_that_are_gone_are_an_error_and_not_a_hang():
+    """Threads do not survive a fork: the child would wait for them without end."""
+    file = Path(loading.__file__).with_name("prefetching.py")
+    code = f"""
+import importlib.util, os, sys, time
+spec = importlib.util.spec_from_file_location("prefetching", {str(file)!r})
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+name = lambda epoch, index: f"Sample 'photo{{index}}'"
+prefetcher = module.Prefetcher(lambda epoch, index: index, 2, 2, name)
+assert [prefetcher.get(0, index, 9) for index in range(3)] == [0, 1, 2]
+time.sleep(0.2)
+child = os.fork()
+if not child:
+    try:
+        prefetcher.get(0, 6, 9)
+    except RuntimeError as error:
+        print(error, flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert re.search("A worker .*ended.*Sample 'photo6'", done.stdout), done
+
+
 def test_threads_end_with_the_epoch():
     before = set(threading.enumerate())
     batches = whole(Pictures(), 2, workers=2)
@@ -408,6 +605,7 @@ def test_threads_end_with_the_epoch():
         ({"workers": -1}, ValueError),
         ({"max_queue_size": 0}, ValueError),
         ({"augment": "standard"}, TypeError),
+        ({"mix": augment.standard()}, TypeError),
         ({"maps": "border"}, TypeError),
         ({"dataset": []}, ValueError),
     ],

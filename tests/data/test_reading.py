@@ -12,6 +12,7 @@ from kseg.data.reading import (
     read_mask_colors,
     read_orientation,
 )
+from kseg.mobile import images
 
 RNG = np.random.default_rng(0)
 PHOTO = RNG.integers(0, 256, (13, 21, 3), np.uint8)
@@ -106,11 +107,44 @@ def test_image_of_one_pixel(tmp_path):
     np.testing.assert_array_equal(read_image(path), [[[1, 2, 3]]])
 
 
-def test_16_bit_image_is_refused_not_clipped(tmp_path):
+@pytest.mark.parametrize("name", ["deep.png", "deep.tif"])
+def test_16_bit_image_is_scaled_not_clipped(tmp_path, name):
+    # Of the full range, as PNG has it (W3C, "Sample depth rescaling"): 65535 is white.
+    values = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    Image.fromarray(values).save(tmp_path / name)
+    expected = np.rint(np.arange(65536) * (255 / 65535)).reshape(256, 256, 1)
+    image = read_image(tmp_path / name)
+    assert image.dtype == np.uint8
+    np.testing.assert_array_equal(image, np.repeat(expected, 3, -1))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"])
+def test_training_and_phone_read_one_file_alike(tmp_path, mode):
+    if mode == "I;16":
+        picture = Image.fromarray(RNG.integers(0, 65536, (13, 21)).astype(np.uint16))
+    else:
+        picture = Image.fromarray(PHOTO).convert(mode)
+    path = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
+    picture.save(path)
+    assert mode_of(path) == mode
+    np.testing.assert_array_equal(read_image(path), images.read_image(path))
+
+
+@pytest.mark.parametrize("color_type", [2, 6])
+def test_training_and_phone_read_16_bit_colours_alike(tmp_path, color_type):
+    channels = {2: 3, 6: 4}[color_type]
     path = tmp_path / "deep.png"
-    Image.fromarray(PHOTO[..., 0].astype(np.uint16) * 200).save(path)
-    with pytest.raises(ValueError, match=r"8 bits.*Received: image=.*deep\.png.*I;16"):
-        read_image(path)
+    path.write_bytes(png(2, 1, 16, color_type, [b"\1\2\xfe\xff" * channels]))
+    np.testing.assert_array_equal(read_image(path), images.read_image(path))
+
+
+@pytest.mark.parametrize("dtype", ["int32", "float32"])
+def test_training_and_phone_refuse_values_of_unknown_range(tmp_path, dtype):
+    path = tmp_path / "deep.tif"
+    Image.fromarray(PHOTO[..., 0].astype(dtype)).save(path)
+    for read in (read_image, images.read_image):
+        with pytest.raises(ValueError, match=r"bits per .*Received: .* mode '[IF]'"):
+            read(path)
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "TIFF"])

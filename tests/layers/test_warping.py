@@ -117,7 +117,7 @@ def test_gradients_are_those_of_torch(border, gradient):
     flow_torch = torch.tensor(flow, requires_grad=True)
     y = with_torch(torch, x_torch, flow_torch, border)
     (y * torch.tensor(factors)).sum().backward()
-    x_fixed, flow_fixed = ops.convert_to_tensor(x), ops.convert_to_tensor(flow)
+    x_fixed, flow_fixed, factors = map(ops.convert_to_tensor, (x, flow, factors))
     of_map = gradient(lambda x: ops.sum(layer([x, flow_fixed]) * factors), x)
     of_flow = gradient(lambda flow: ops.sum(layer([x_fixed, flow]) * factors), flow)
     np.testing.assert_allclose(of_map, x_torch.grad.numpy(), atol=1e-4)

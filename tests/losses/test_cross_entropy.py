@@ -58,6 +58,17 @@ def test_equals_torch_cross_entropy(
     assert value(loss(masks, y_pred)) == pytest.approx(float(expected), rel=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(2, 35), (2, 35, 1)])
+def test_points_need_no_second_axis(torch, batch, shape):
+    masks, logits = batch
+    expected = torch_cross_entropy(
+        torch, masks, logits, weight=torch.tensor(WEIGHTS).double()
+    )
+    loss = SparseCrossEntropy(WEIGHTS, from_logits=True, normalization="weights")
+    of_points = loss(masks.reshape(shape), logits.reshape(2, 35, 3))
+    assert value(of_points) == pytest.approx(float(expected), rel=1e-6)
+
+
 @pytest.mark.parametrize("class_weights", [None, WEIGHTS])
 def test_map_equals_torch_without_reduction(torch, batch, class_weights):
     masks, logits = batch

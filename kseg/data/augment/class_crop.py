@@ -95,8 +95,11 @@ def classes_of(mask: np.ndarray, ignore_class: int) -> np.ndarray:
 
 
 def _start(point, length, whole, draw):
-    """A place of a window of a length that holds the point, inside of the whole."""
-    low, high = max(point - length, 0.0), min(point, whole - length)
-    if low > high:  # a window larger than the picture, or a point outside of it
-        low, high = point - length, point
+    """A place of a window of a length that holds the pixel, inside of the whole."""
+    margin = min(0.5, length / 2)  # the whole pixel, so that it does not get lost
+    low, high = point + margin - length, point - margin
+    if length <= whole:  # else the window reaches beyond on both sides
+        low, high = max(low, 0.0), min(high, whole - length)
+        # Where the pixel was moved out of the picture, the window next to it.
+        low, high = min(low, whole - length), max(high, 0.0)
     return low + draw * (high - low)

@@ -33,7 +33,10 @@ class RandomGaussianBlur(Transform):
         def blur(image):
             from kseg.data.augment import pixels
 
-            return pixels.blur(np.ascontiguousarray(image), taps)
+            result = np.empty_like(image, order="C")
+            rows = image.reshape(len(image), -1)
+            pixels.blur(rows, 3, taps, result.reshape(rows.shape))
+            return result
 
         return plan.then(blur)
 
@@ -60,7 +63,9 @@ class RandomNoise(Transform):
             from kseg.data.augment import pixels
 
             table = np.float32(sigma) * _normal_table()
-            return pixels.add_noise(np.ascontiguousarray(image), table, np.uint64(seed))
+            result = np.empty_like(image, order="C")
+            pixels.add_noise(image.ravel(), table, np.uint64(seed), result.ravel())
+            return result
 
         return plan.then(add_noise)
 

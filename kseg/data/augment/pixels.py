@@ -1,7 +1,7 @@
 """Kernels on the pixels of an image, compiled by numba, which let other threads run."""
 
 import numpy as np
-from numba import float32, float64, njit, uint8, uint64
+from numba import float32, float64, intp, njit, uint8, uint64, void
 from numba.types import Array
 
 _IMAGE = Array(uint8, 3, "C", readonly=True)
@@ -39,45 +39,48 @@ def recolor(image, matrix):
     return result
 
 
-@njit(_RESULT(_IMAGE, _FLOATS), cache=True, nogil=True)
-def blur(image, taps):
+@njit(
+    void(Array(uint8, 2, "C", readonly=True), intp, _FLOATS, Array(uint8, 2, "C")),
+    cache=True,
+    nogil=True,
+)
+def blur(rows, channels, taps, result):
     """Filters rows and columns by an odd number of taps; the border's values go on."""
-    height, width, channels = image.shape
-    reach, length = len(taps) // 2, width * channels
-    result = np.empty(image.shape, np.uint8)
-    row = np.empty(length + 2 * reach * channels, np.float32)
+    height, length = rows.shape
+    reach = len(taps) // 2
     start = reach * channels
+    row = np.empty(length + 2 * start, np.float32)
     total = np.empty(length, np.float32)
-    flat = image.reshape(height, length)
     for i in range(height):
-        row[:] = 0
+        for j in range(length):
+            row[start + j] = 0
+            total[j] = 0.5  # the cast cuts off
         for k in range(len(taps)):
             tap, other = taps[k], min(max(i + k - reach, 0), height - 1)
             for j in range(length):
-                row[start + j] += tap * np.float32(flat[other, j])
+                row[start + j] += tap * np.float32(rows[other, j])
         for j in range(start):
             row[j] = row[start + j % channels]
             row[start + length + j] = row[length + start - channels + j % channels]
-        total[:] = 0.5  # the cast cuts off
         for k in range(len(taps)):
             tap, shift = taps[k], k * channels
             for j in range(length):
                 total[j] += tap * row[shift + j]
-        target = result[i].reshape(length)
         for j in range(length):
-            target[j] = np.uint8(np.int32(total[j]))
-    return result
+            result[i, j] = np.uint8(np.int32(total[j]))
 
 
-@njit(_RESULT(_IMAGE, _FLOATS, uint64), cache=True, nogil=True)
-def add_noise(image, table, seed):
+@njit(
+    void(Array(uint8, 1, "C", readonly=True), _FLOATS, uint64, Array(uint8, 1, "C")),
+    cache=True,
+    nogil=True,
+)
+def add_noise(values, table, seed, result):
     """Adds to each value an entry of a table of 4096, drawn by its place and `seed`.
 
     The draws are 12 bits each of SplitMix64 (doi.org/10.1145/2714064.2660195), which is
     several times as fast as a normal distribution for every value.
     """
-    values = image.reshape(image.size)
-    result = np.empty(image.size, np.uint8)
     state = seed
     half, high = np.float32(0.5), np.float32(255.5)
     for start in range(0, len(values), 5):
@@ -90,4 +93,3 @@ def add_noise(image, table, seed):
             noisy = np.float32(values[i]) + table[bits & np.uint64(4095)] + half
             result[i] = np.uint8(np.int32(min(max(noisy, np.float32(0)), high)))
             bits >>= np.uint64(12)
-    return result.reshape(image.shape)

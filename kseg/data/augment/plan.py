@@ -2,11 +2,12 @@
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable
 
 import numpy as np
 from PIL import Image
+
+from kseg.data.augment.resampling import find_window, resample, resize, translation
 
 IGNORE_CLASS = 255
 # The mean colour of ImageNet's photos. After the normalisation inside the net it is
@@ -60,7 +61,7 @@ class Plan:
 
     def crop(self, top: float, left: float, height: float, width: float) -> "Plan":
         """Cuts out a window, which may reach beyond the picture."""
-        matrix = self.matrix @ _translation(left, top)
+        matrix = self.matrix @ translation(left, top)
         return dataclasses.replace(self, height=height, width=width, matrix=matrix)
 
     def turn(self, matrix: np.ndarray) -> "Plan":
@@ -73,7 +74,7 @@ class Plan:
         x, y = self.width / 2, self.height / 2
         about_origin = np.eye(3)
         about_origin[:2, :2] = matrix
-        return self.project(_translation(x, y) @ about_origin @ _translation(-x, -y))
+        return self.project(translation(x, y) @ about_origin @ translation(-x, -y))
 
     def project(self, matrix: np.ndarray) -> "Plan":
         """Moves the picture by a projective map, keeping its height and width.
@@ -138,7 +139,7 @@ class Plan:
             uint8 array of shape `(plan.height, plan.width, 3)`.
         """
         self._check("image", image)
-        image = self._resample(image, "resample_image", np.array(fill, "uint8"))
+        image = resample(self, image, "resample_image", np.array(fill, "uint8"))
         truth = self.truth if truth is None else truth
         for step in self.steps:
             step = step.bind(self, truth) if hasattr(step, "bind") else step
@@ -158,12 +159,16 @@ class Plan:
         from kseg.data.augment import sampling
 
         self._check("mask", mask)
-        window = self._window()
+        window = find_window(self)
         if window is not None:
-            return self._resize(mask, window, Image.Resampling.NEAREST)
-        result = np.empty(self._size(), mask.dtype)
-        fill = mask.dtype.type(fill)
-        sampling.resample_mask(mask, self.matrix, self._field, fill, result)
+            return resize(self, mask, window, Image.Resampling.NEAREST)
+        result = np.empty(self.size, mask.dtype)
+        fill = np.array(fill, mask.dtype)
+        source, target = mask, result
+        if mask.dtype == "float32":  # whose bytes are moved as they are
+            source, fill, target = (a.view("int32") for a in (mask, fill, result))
+        kernel = sampling.resample_mask
+        kernel(source, self.matrix, self.field, fill[()], target)
         return result
 
     def weights(self, weights: np.ndarray, fill: float = 0.0) -> np.ndarray:
@@ -180,7 +185,7 @@ class Plan:
             float32 array of shape `(plan.height, plan.width)`.
         """
         self._check("weights", weights)
-        return self._resample(weights, "resample_weights", np.float32(fill))
+        return resample(self, weights, "resample_weights", np.float32(fill))
 
     def locate(self, points: np.ndarray) -> np.ndarray:
         """Returns the points `(x, y)` of the sample that the plan's picture shows.
@@ -188,11 +193,12 @@ class Plan:
         Args:
             points: Array of shape `(points, 2)`: places in the picture, x first.
         """
-        from kseg.data.augment import sampling
-
         field = np.array(points, "float64")[None]
-        self._follow(field, sampling)
-        return field[0]
+        if self.bends:
+            self._follow(field)
+            return field[0]
+        points = np.insert(field[0], 2, 1.0, axis=1) @ self.matrix.T
+        return points[:, :2] / points[:, 2:]
 
     def _check(self, name, array):
         dtypes, rest = _FITS[name]
@@ -204,102 +210,27 @@ class Plan:
                 f"Received: {name} of {array.dtype} {array.shape}"
             )
 
-    def _resample(self, array, kernel, fill):
-        from kseg.data.augment import sampling
-
-        matrix, field = self.matrix, self._field
-        window = self._window()
-        if window is not None:
-            return self._resize(array, window, Image.Resampling.BILINEAR)
-        # Bilinear sampling reads 2x2 pixels and would skip what lies between them, so
-        # blocks of as many pixels as there are to one are averaged before.
-        factors = self._factors()
-        left, top, right, bottom = self._bounds(factors)
-        shift = _translation(-left, -top)
-        if max(factors) > 1:
-            picture = Image.fromarray(np.ascontiguousarray(array))
-            array = np.asarray(picture.reduce(factors, (left, top, right, bottom)))
-            shift = np.diag([1 / factors[0], 1 / factors[1], 1.0]) @ shift
-        else:
-            array = array[top:bottom, left:right]
-        if self.bends:
-            field = field.copy()
-            sampling.project(field, shift)
-        result = np.empty((*self._size(), *array.shape[2:]), array.dtype)
-        getattr(sampling, kernel)(array, shift @ matrix, field, fill, result)
-        return result
-
     @functools.cached_property
-    def _field(self):
-        """The point of the sample for each pixel; empty where one matrix says it."""
+    def field(self) -> np.ndarray:
+        """The point of the sample for each pixel; empty where `matrix` says it."""
         if not self.bends:
             return _NO_FIELD
-        from kseg.data.augment import sampling
+        from kseg.data.augment import fields
 
-        field = np.empty((*self._size(), 2))
-        sampling.pixel_centers(field)
-        self._follow(field, sampling)
+        field = np.empty((*self.size, 2))
+        fields.pixel_centers(field)
+        self._follow(field)
         return field
 
-    def _follow(self, field, sampling):
-        sampling.project(field, self.matrix)
+    def _follow(self, field):
+        from kseg.data.augment import fields
+
+        fields.project(field, self.matrix)
         for matrix, patches, height, width in reversed(self.bends):
-            sampling.displace(field, patches, height, width)
-            sampling.project(field, matrix)
+            fields.displace(field, patches, height, width)
+            fields.project(field, matrix)
 
-    def _factors(self):
-        """How many pixels of the sample, across and down, there are to one."""
-        x, y = self.width / 2, self.height / 2
-        ends = [[x - 0.5, y], [x + 0.5, y], [x, y - 0.5], [x, y + 0.5]]
-        left, right, above, below = self.locate(ends)
-        steps = np.hypot(*(right - left)), np.hypot(*(below - above))
-        return tuple(min(max(1, round(step)), 10_000) for step in steps)
-
-    def _window(self):
-        """The box that an upright view shows; None for others and beyond the photo."""
-        matrix = self.matrix
-        tilted = np.any(matrix[[0, 1, 2, 2], [1, 0, 0, 1]])
-        if tilted or matrix[2, 2] != 1 or self.bends:
-            return None
-        x = (matrix[0, 2], matrix[0, 2] + matrix[0, 0] * self.width)
-        y = (matrix[1, 2], matrix[1, 2] + matrix[1, 1] * self.height)
-        box = np.array([min(x), min(y), max(x), max(y)])
-        inside = np.clip(box, 0, [*self.source[::-1]] * 2)
-        # The matrix products leave rounding errors at the borders.
-        return inside if np.abs(box - inside).max() < 1e-6 else None
-
-    def _resize(self, array, window, filter):
-        picture = Image.fromarray(np.ascontiguousarray(array))
-        size, box = self._size()[::-1], tuple(window.tolist())
-        picture = picture.resize(size, filter, box)
-        if self.matrix[0, 0] < 0:
-            picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        if self.matrix[1, 1] < 0:
-            picture = picture.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
-        return np.asarray(picture)
-
-    def _bounds(self, margins):
-        """The box that the view shows, in whole pixels, with room for averaging."""
-        if self.bends:
-            points = self._field.reshape(-1, 2)
-        else:
-            x, y = np.meshgrid([0, self.width], [0, self.height])
-            points = np.stack([x.ravel(), y.ravel(), np.ones(4)], -1) @ self.matrix.T
-            # A view that reaches beyond the horizon may show any part of the photo.
-            everything = [[0.0, 0.0], self.source[::-1]]
-            beyond = points[:, 2].min() <= 0
-            points = everything if beyond else points[:, :2] / points[:, 2:]
-        low, high = [], []
-        for values, size, margin in zip(
-            np.transpose(points), self.source[::-1], margins, strict=True
-        ):
-            low.append(min(max(math.floor(values.min()) - 2 * margin, 0), size - 1))
-            high.append(max(min(math.ceil(values.max()) + 2 * margin, size), 1))
-        return (*low, *high)
-
-    def _size(self):
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the result in whole pixels."""
         return (round(self.height), round(self.width))
-
-
-def _translation(x, y):
-    return np.array([[1.0, 0.0, x], [0.0, 1.0, y], [0.0, 0.0, 1.0]])

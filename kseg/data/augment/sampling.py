@@ -25,9 +25,8 @@ def _made(dtype, dimensions):
 
 
 _MATRIX, _FIELD = _given(float64, 2), _made(float64, 3)
-_MASKS = [
-    void(_given(t, 2), _MATRIX, _FIELD, t, _made(t, 2)) for t in (uint8, int32, float32)
-]
+_MASKS = [void(_given(t, 2), _MATRIX, _FIELD, t, _made(t, 2)) for t in (uint8, int32)]
+_WEIGHTS = void(_given(float32, 2), _MATRIX, _FIELD, float32, _made(float32, 2))
 
 
 @njit(cache=True, nogil=True)
@@ -125,7 +124,7 @@ def resample_mask(source, matrix, field, fill, result):
                 result[i, j] = source[y >> 32, x >> 32]
 
 
-@njit(_MASKS[-1], cache=True, nogil=True)
+@njit(_WEIGHTS, cache=True, nogil=True)
 def resample_weights(source, matrix, field, fill, result):
     """Bilinear interpolation of a float32 array of shape `(height, width)`."""
     height, width = source.shape
@@ -149,56 +148,3 @@ def resample_weights(source, matrix, field, fill, result):
             upper = (one - u) * source[top, left] + u * source[top, after]
             lower = (one - u) * source[below, left] + u * source[below, after]
             result[i, j] = (one - v) * upper + v * lower
-
-
-@njit(void(_FIELD), cache=True, nogil=True)
-def pixel_centers(field):
-    """Fills in the centre of each pixel, x first."""
-    for i in range(field.shape[0]):
-        for j in range(field.shape[1]):
-            field[i, j, 0] = j + 0.5
-            field[i, j, 1] = i + 0.5
-
-
-@njit(void(_FIELD, _MATRIX), cache=True, nogil=True)
-def project(field, matrix):
-    """Moves points by a matrix of shape `(3, 3)`, in place."""
-    for i in range(field.shape[0]):
-        for j in range(field.shape[1]):
-            x, y = np.float64(field[i, j, 0]), np.float64(field[i, j, 1])
-            w = matrix[2, 0] * x + matrix[2, 1] * y + matrix[2, 2]
-            if w <= 0:
-                field[i, j, :] = -_FAR
-                continue
-            field[i, j, 0] = (matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2]) / w
-            field[i, j, 1] = (matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2]) / w
-
-
-@njit(
-    void(_FIELD, _made(float64, 5), float64, float64),
-    cache=True,
-    nogil=True,
-)
-def displace(field, patches, height, width):
-    """Adds the bicubic displacements of a picture of `height` and `width`, in place.
-
-    `patches` has shape `(rows, columns, 4, 4, 2)`: the coefficients of the powers of y
-    and of x, from the third down, of each patch that the picture is cut into.
-    """
-    rows, columns = patches.shape[:2]
-    for i in range(field.shape[0]):
-        for j in range(field.shape[1]):
-            x = min(max(np.float64(field[i, j, 0]) * columns / width, 0.0), columns)
-            y = min(max(np.float64(field[i, j, 1]) * rows / height, 0.0), rows)
-            column = min(int(x), columns - 1)
-            row = min(int(y), rows - 1)
-            x -= column
-            y -= row
-            for axis in range(2):
-                value = 0.0
-                for m in range(4):
-                    inner = 0.0
-                    for n in range(4):
-                        inner = inner * x + patches[row, column, m, n, axis]
-                    value = value * y + inner
-                field[i, j, axis] += value

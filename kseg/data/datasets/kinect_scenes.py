@@ -1,4 +1,4 @@
-"""Kinect scenes: tables with things on them, seen by a depth camera."""
+"""Kinect scenes: tables with things on them, from the Object Segmentation Database."""
 
 from pathlib import Path
 
@@ -18,11 +18,14 @@ _MOST_BYTES = 2**26
 
 
 class KinectScenes(PointDataset):
-    """Labelled clouds of table tops, 16,384 points each, from a depth camera.
+    """Scenes of mOSD, things on a table, 16,384 points of each drawn from the image.
+
+    The modified Object Segmentation Database cuts off floor and walls: what is left is
+    the table (stored as 1 to 9) and the objects on it (20 and more). Whatever else a
+    scene holds is "rest", a class that the database itself has no point of.
 
     Points have 6 channels: x, y, z in metres from the camera (x to the right, y down, z
-    away), and red, green, blue of 0 to 255. Classes are the table (stored as 1 to 9), the
-    objects on it (20 and more), and the rest (all else).
+    away), and red, green, blue of 0 to 255.
 
     Reference:
     - [Segmentation of Unknown Objects in Indoor
@@ -38,7 +41,7 @@ class KinectScenes(PointDataset):
 
     layout = Layout(
         "the Kinect scenes",
-        "https://www.acin.tuwien.ac.at/vision-for-robotics/software-tools/osd/",
+        "https://github.com/PointCloudLibrary/data/tree/master/segmentation/mOSD",
         _TREE,
         ("learn*.npz", "test*.npz"),
     )

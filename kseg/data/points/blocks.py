@@ -154,6 +154,8 @@ def columns(floor: np.ndarray, size: float, stride: float):
         ordered = floor[order, axis]
         first = np.searchsorted(ordered, begins)
         last = np.searchsorted(ordered, begins + size)
+        # No point falls between two squares by rounding.
+        last[:-1] = np.maximum(last[:-1], first[1:])
         last[-1] = len(ordered)
         along.append(
             [(b, order[f:t]) for b, f, t in zip(begins, first, last, strict=True)]

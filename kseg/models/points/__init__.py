@@ -1,4 +1,7 @@
-"""Networks for point clouds: each function returns a functional `keras.Model`."""
+"""Networks for point clouds: each function returns a functional `keras.Model`.
+
+`kseg.data.points` reads clouds, cuts rooms into blocks and batches them.
+"""
 
 from kseg.models.points.a_cnn import (
     a_cnn_classification,

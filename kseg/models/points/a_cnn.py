@@ -185,7 +185,8 @@ def a_cnn_semantic_segmentation(
         input_shape: Shape of a block of a room, `(points, channels)`: x, y, z in metres,
             the normal, which points to the same side of the surface everywhere
             (`kseg.layers.PointNormals` estimates it), and, if there are, other features
-            such as colours of 0 to 1. The number of points may be `None`.
+            such as colours of 0 to 1, as the blocks of `kseg.data.points.Blocks` with a
+            `viewpoint` have them. The number of points may be `None`.
         num_classes: Number of classes; 1 for the probability of a foreground.
         samples: Number of points that are kept at each of the four levels.
         rings: Inner and outer radii of the two rings, per level, in the unit of the

@@ -51,7 +51,9 @@ def pointnet_classification(
     points = keras.Input(input_shape, name="points")
     _, x = _point_features(points, orthogonality, width_multiplier)
     x = layers.GlobalMaxPooling1D(name="global")(x)
-    x = parts.shared_mlp(x, _w((512, 256), width_multiplier), "head", dropout_rate)
+    x = parts.shared_mlp(
+        x, head.scaled((512, 256), width_multiplier), "head", dropout_rate
+    )
     scores = layers.Dense(num_classes, name="scores")(x)
     return keras.Model(points, head.outputs(scores, activation), name=name)
 
@@ -99,7 +101,7 @@ def pointnet_segmentation(
     x = layers.GlobalMaxPooling1D(name="global")(x)
     x = RepeatLike1D(name="global_repeated")([x, points])
     x = layers.Concatenate(name="local_and_global")([local, x])
-    x = parts.shared_mlp(x, _w((512, 256, 128, 128), width_multiplier), "head")
+    x = parts.shared_mlp(x, head.scaled((512, 256, 128, 128), width_multiplier), "head")
     scores = layers.Conv1D(num_classes, 1, name="scores")(x)
     return keras.Model(points, head.outputs(scores, activation), name=name)
 
@@ -153,7 +155,7 @@ def pointnet_part_segmentation(
     category = parts.category_input(num_categories)
 
     def w(*filters):
-        return _w(filters, width_multiplier)
+        return head.scaled(filters, width_multiplier)
 
     x = TNet(w(64, 128, 1024), w(128, 128), name="input_transform")(points)
     maps = []
@@ -220,28 +222,24 @@ def pointnet_semantic_segmentation(
     parts.check_input_shape(input_shape, "x, y, z", 3, exactly=False)
     points = keras.Input(input_shape, name="points")
     local = parts.shared_mlp(
-        points, _w((64, 64, 64, 128, 1024), width_multiplier), "mlp"
+        points, head.scaled((64, 64, 64, 128, 1024), width_multiplier), "mlp"
     )
     x = layers.GlobalMaxPooling1D(name="global")(local)
-    x = parts.shared_mlp(x, _w((256, 128), width_multiplier), "global")
+    x = parts.shared_mlp(x, head.scaled((256, 128), width_multiplier), "global")
     x = RepeatLike1D(name="global_repeated")([x, points])
     x = layers.Concatenate(name="local_and_global")([local, x])
-    x = parts.shared_mlp(x, _w((512, 256), width_multiplier), "head")
+    x = parts.shared_mlp(x, head.scaled((512, 256), width_multiplier), "head")
     if dropout_rate:
         x = layers.Dropout(dropout_rate, name="dropout")(x)
     scores = layers.Conv1D(num_classes, 1, name="scores")(x)
     return keras.Model(points, head.outputs(scores, activation), name=name)
 
 
-def _w(filters, width_multiplier):
-    return head.scaled(filters, width_multiplier)
-
-
 def _point_features(points, orthogonality, width_multiplier):
     """The features of the points, transformed, and those that the maximum is over."""
 
     def w(*filters):
-        return _w(filters, width_multiplier)
+        return head.scaled(filters, width_multiplier)
 
     x = TNet(w(64, 128, 1024), w(512, 256), name="input_transform")(points)
     x = parts.shared_mlp(x, w(64, 64), "mlp1")

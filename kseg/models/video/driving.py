@@ -5,10 +5,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import keras
 import numpy as np
 
+from kseg.layers import Warping2D
 from kseg.models.video.clockwork_fcn import clockwork_fcn
 from kseg.models.video.costs import multiply_adds
 from kseg.models.video.cuts import default_cuts
-from kseg.models.video.schedules import Every, Fixed, Pipelined, Skip
+from kseg.models.video.schedules import Every, Fixed, Pipelined, Skip, Warp
 from kseg.models.video.stages import result_name
 from kseg.models.video.state import (
     check_inputs,
@@ -33,7 +34,7 @@ def drivable(model, schedule, size, at=None):
     Raises:
         ValueError: If the schedule is not one for the network.
     """
-    in_one = isinstance(schedule, Every | Skip)
+    in_one = isinstance(schedule, Every | Skip | Warp)
     by_stage = isinstance(schedule, Pipelined) or (
         isinstance(schedule, Fixed) and isinstance(schedule.periods, tuple)
     )
@@ -48,8 +49,8 @@ def drivable(model, schedule, size, at=None):
     if isinstance(model.input, dict):
         if not in_one:
             raise ValueError(
-                '`schedule` must be "every" or "skip:n" for a network with state, which '
-                f"runs as a whole. Received: schedule={schedule}"
+                '`schedule` must be "every", "skip:n" or "warp:n" for a network with '
+                f"state, which runs as a whole. Received: schedule={schedule}"
             )
         return WholeNet(model, initial_state(model, 1, size))
     if not cuts(model):
@@ -80,6 +81,7 @@ class Net:
         self.parts = parts
         self.job = self._worker = None
         self._costs = {}
+        self._warping = Warping2D()
         self.reset()
 
     def reset(self):
@@ -93,12 +95,18 @@ class Net:
     def state(self):
         """All that later frames depend on; waits for what runs in the background."""
         made = None if self.job is None else (self._job_inputs, self.job.result())
-        return {"cache": dict(self.cache), "memory": dict(self.memory), "made": made}
+        return {
+            "cache": dict(self.cache),
+            "memory": dict(self.memory),
+            "scores": self.scores,
+            "made": made,
+        }
 
     @state.setter
     def state(self, state):
         self.reset()
         self.cache, self.memory = dict(state["cache"]), dict(state["memory"])
+        self.scores = state["scores"]
         if state["made"] is not None:
             self._job_inputs, made = state["made"]
             self.job = Future()
@@ -141,6 +149,17 @@ class Net:
         """Uses from now on what was made in the background."""
         job, self.job = self.job, None
         self.switch_key(self._job_inputs, job.result())
+
+    @property
+    def is_logits(self):
+        """Whether the scores are logits."""
+        names = {name for part in self.parts.values() for name in part.output}
+        return "logits" in names and "probabilities" not in names
+
+    def move_scores(self):
+        """Moves the scores of the frame before along the flow of this frame."""
+        moved = self._warping([self.scores, self.cache["flow"]])
+        self.scores = keras.ops.convert_to_numpy(moved)
 
     def reference(self):
         """What a later frame is compared with, if this one becomes the key."""

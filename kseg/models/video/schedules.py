@@ -5,7 +5,7 @@ import math
 from numbers import Integral, Real
 
 _FORMS = (
-    "every, skip:2, fixed:2, fixed:1,2,4, pipeline:2, pipeline:3, adaptive:0.25, "
+    "every, skip:2, warp:2, fixed:2, fixed:1,2,4, pipeline:2, pipeline:3, adaptive:0.25, "
     "low_latency:5, low_latency:0.3"
 )
 
@@ -38,11 +38,39 @@ class Skip:
 
 
 @dataclasses.dataclass
+class Warp:
+    """Runs the whole network on every `period`-th frame, and moves its scores between.
+
+    They are warped along the optical flow from frame to frame. As the propagation of
+    Deep Feature Flow, but of the scores instead of features, so that nothing is trained.
+
+    Reference:
+    - [Deep Feature Flow for Video Recognition](https://arxiv.org/abs/1611.07715) (CVPR
+      2017)
+    """
+
+    period: int
+
+    def __post_init__(self):
+        _check_period("period", self.period)
+
+    def needs_flow(self, number):
+        """Whether frame `number` is made of the one before."""
+        return number % self.period != 0
+
+    def step(self, net, number):
+        if self.needs_flow(number):
+            net.move_scores()
+        else:
+            Every.step(self, net, number)
+
+
+@dataclasses.dataclass
 class Fixed:
     """Runs each stage at a rate of its own.
 
     Reference:
-    - [Clockwork Convnets](https://arxiv.org/abs/1608.03609) (2016), section 4.1
+    - [Clockwork Convnets](https://arxiv.org/abs/1608.03609) (ECCV workshops 2016)
 
     Args:
         periods: Stage k runs on every `periods[k]`-th frame. An integer is the period
@@ -89,7 +117,7 @@ class Pipelined:
     boundary, where a network has more of them than `depth`, run on the new frame.
 
     Reference:
-    - [Clockwork Convnets](https://arxiv.org/abs/1608.03609) (2016), section 4.2
+    - [Clockwork Convnets](https://arxiv.org/abs/1608.03609) (ECCV workshops 2016)
 
     Args:
         depth: How many frames take part in a mask: 2 or 3 in the paper.
@@ -126,9 +154,9 @@ class Adaptive:
     than at the last key. In a low-latency network it is what its scheduler predicts.
 
     References:
-    - [Clockwork Convnets](https://arxiv.org/abs/1608.03609) (2016), section 4.3
+    - [Clockwork Convnets](https://arxiv.org/abs/1608.03609) (ECCV workshops 2016)
     - [Low-Latency Video Semantic Segmentation](https://arxiv.org/abs/1804.00389) (CVPR
-      2018), section 3.3
+      2018)
 
     Args:
         threshold: `0` makes every frame a key, what is above 1 only the first.
@@ -160,7 +188,7 @@ class LowLatency:
 
     Reference:
     - [Low-Latency Video Semantic Segmentation](https://arxiv.org/abs/1804.00389) (CVPR
-      2018), section 3.4
+      2018)
 
     Args:
         keys: An integer asks for a new key every so many frames; a float below 1 is
@@ -216,7 +244,7 @@ def parse_schedule(text):
     """Returns the schedule that a text stands for.
 
     Args:
-        text: `"every"`, `"skip:2"`, `"fixed:2"`, `"fixed:1,2,4"`, `"pipeline:3"`,
+        text: `"every"`, `"skip:2"`, `"warp:2"`, `"fixed:2"`, `"fixed:1,2,4"`, `"pipeline:3"`,
             `"adaptive:0.25"`, `"low_latency:5"` (a key every 5 frames) or
             `"low_latency:0.3"` (a key where the frames differ by so much).
 
@@ -230,6 +258,8 @@ def parse_schedule(text):
                 return Every()
             case "skip":
                 return Skip(int(value))
+            case "warp":
+                return Warp(int(value))
             case "fixed" if "," in value:
                 return Fixed(tuple(map(int, value.split(","))))
             case "fixed":

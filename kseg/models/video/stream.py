@@ -7,9 +7,9 @@ import numpy as np
 from PIL import Image
 
 from kseg.models.inference import photo_size
-from kseg.models.video.driving import as_dict, drivable, score_name
+from kseg.models.video.driving import as_dict, drivable
 from kseg.models.video.masks import mask_model
-from kseg.models.video.schedules import parse_schedule
+from kseg.models.video.schedules import Warp, parse_schedule
 
 _BINS = 16  # Of a colour, where the colours of two frames are compared.
 
@@ -20,7 +20,7 @@ class Work:
 
     Attributes:
         parts: Names of the parts of the network that were started, in order; none where
-            the mask before is shown again.
+            the mask before is shown again, or moved.
         share: Multiplications of these parts, as a share of those of the network on an
             image on its own. Above 1 where a low-latency network asks for a key.
         is_cut: Whether the frame began a new scene.
@@ -43,6 +43,7 @@ class Stream:
     |---|---|---|
     | `"every"` | all of the network on every frame | all networks |
     | `"skip:2"` | all on every 2nd frame, whose mask is shown twice | all networks |
+    | `"warp:2"` | the same, whose scores are moved along optical flow | all networks |
     | `"fixed:3"` | the last stage, or a key, on every 3rd frame | all without state |
     | `"adaptive:0.25"` | the same, where frames differ by so much | all without state |
     | `"low_latency:5"`, `"low_latency:0.3"` | the same two, in the background | all without state |
@@ -56,8 +57,8 @@ class Stream:
         at: Where an image model is cut into stages, as in `clockwork_fcn`. Defaults to
             `None`: behind its coarsest maps, and the two next finer ones before.
         flow: Function of a frame and the frame before that returns the optical flow from
-            the one to the other, such as `kseg.data.flow.optical_flow`; for `netwarp`. It
-            gets frames at the size of the network's input.
+            the one to the other, such as `kseg.data.flow.optical_flow`; for `netwarp` and
+            `"warp:2"`. It gets frames at the size of the network's input.
         scene_cut: Where the colours of two frames differ by more than this share, a new
             scene begins and the stream forgets what was before; `None` never does.
             Defaults to `0.2`, our own choice: the frames of four videos at 15 to 25 a
@@ -100,12 +101,19 @@ class Stream:
         self._at = at
         self._flow = flow
         self._scene_cut = scene_cut
-        self._image = as_dict(model.input, model.inputs)["image"]
-        if isinstance(model.input, dict) and "flow" in model.input and flow is None:
+        inputs = as_dict(model.input, model.inputs)
+        if "image" not in inputs:
+            raise ValueError(
+                '`model` must take frames by the name "image". '
+                f"Received: a model that takes {', '.join(map(repr, inputs))}"
+            )
+        self._image = inputs["image"]
+        self._takes_flow = "flow" in inputs
+        if (self._takes_flow or isinstance(self.schedule, Warp)) and flow is None:
             raise ValueError(
                 "`flow` must be a function of a frame and the one before it, such as "
-                f"`kseg.data.flow.optical_flow`, because {model.name!r} takes optical "
-                "flow. Received: flow=None"
+                f"`kseg.data.flow.optical_flow`: {model.name!r} or the schedule needs "
+                f"optical flow. Received: flow=None, schedule={self.schedule}"
             )
         self._size = self._net = self._masks = None
         # Fails now, not at the first frame, for a schedule that does not fit.
@@ -128,7 +136,7 @@ class Stream:
         So a video can be segmented in pieces, by streams of the same network and
         schedule. Waits for what runs in the background.
         """
-        names = ("num_frames", "_mask", "_before", "_colors", "_size")
+        names = ("num_frames", "scores", "_mask", "_before", "_colors", "_size")
         kept = {name: getattr(self, name) for name in names}
         return kept | {"net": None if self._net is None else self._net.state}
 
@@ -201,16 +209,18 @@ class Stream:
         picture = picture.resize((width, height), Image.Resampling.BILINEAR)
         pixels = np.asarray(picture).reshape(height, width, -1)
         inputs = {"image": pixels[None].astype("float32")}
-        if self._flow is not None:
+        if self._takes_flow or (
+            isinstance(self.schedule, Warp)
+            and self.schedule.needs_flow(self.num_frames)
+        ):
             before = pixels if self._before is None else self._before
             inputs["flow"] = np.asarray(self._flow(pixels, before), "float32")[None]
-            self._before = pixels
+        self._before = pixels
         return inputs
 
     def _to_mask(self, scores):
         if self._masks is None:
-            is_logits = score_name(self._net.parts[self._net.ran[-1]]) == "logits"
-            self._masks = mask_model(scores.shape, self._size, is_logits)
+            self._masks = mask_model(scores.shape, self._size, self._net.is_logits)
         return self._masks.predict_on_batch(scores)[0]
 
 

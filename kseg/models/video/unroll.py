@@ -15,7 +15,7 @@ def unroll(model, frames, *, name=None):
 
     Reference:
     - [STFCN: Spatio-Temporal FCN for Semantic Video Segmentation](
-      https://arxiv.org/abs/1608.05971) (ACCV workshops 2016), section 3
+      https://arxiv.org/abs/1608.05971) (ACCV workshops 2016)
 
     Args:
         model: Step model, such as `kseg.models.video.stfcn` and

@@ -33,7 +33,7 @@ def centers(height, width):
 def assert_sampled_at(plan, points, height, width):
     """Image and mask of the plan are scipy's at these points of the sample."""
     image, mask = noise(height, width), labels(height, width)
-    x, y = points.T.reshape(2, *plan._size())
+    x, y = points.T.reshape(2, *plan.size)
     seen, kept = plan.image(image), plan.mask(mask)
     deep = (x > 1) & (x < width - 1) & (y > 1) & (y < height - 1)
     assert deep.mean() > 0.3
@@ -180,7 +180,7 @@ def test_a_row_of_all_is_one_map():
 
 
 def test_an_image_made_of_its_mask_stays_aligned_with_it():
-    mask = labels(200, 140, cell=25)
+    mask = labels(300, 240, cell=60)
     image = np.repeat(mask[..., None] * 30, 3, -1)
     row = Compose(
         [RandomCrop((0.4, 1.0)), RandomFlip(), RandomElastic(4.0), RandomPerspective()]

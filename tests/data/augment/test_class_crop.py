@@ -72,9 +72,7 @@ def test_its_pixel_is_anywhere_in_the_window_and_any_of_the_class():
 
 
 def test_windows_have_the_sizes_of_a_random_crop_and_lie_inside():
-    for aimed, plain in zip(
-        plans(RandomClassCrop((0.2, 0.9))), plans(RandomCrop((0.2, 0.9))), strict=False
-    ):
+    for aimed in plans(RandomClassCrop((0.2, 0.9))):
         assert aimed.matrix[1, 2] >= 0 and aimed.matrix[0, 2] >= 0
         assert aimed.matrix[1, 2] + aimed.height <= 120 + 1e-9
         assert aimed.matrix[0, 2] + aimed.width <= 160 + 1e-9

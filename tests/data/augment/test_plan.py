@@ -1,5 +1,7 @@
 """Geometry against NumPy, PIL's own resize and scipy, and against written-out maths."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.ndimage
@@ -203,9 +205,57 @@ def test_one_plan_fits_several_masks_and_weights_and_keeps_dtypes():
     )
 
 
+def test_weights_equal_scipys_linear_interpolation_and_are_0_beyond():
+    height, width = 90, 80
+    plan, x, y = compose(height, width)
+    weights = np.random.default_rng(0).random((height, width), "float32")
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    seen = plan.weights(weights)
+    expected = scipy.ndimage.map_coordinates(
+        weights, [y - 0.5, x - 0.5], order=1, mode="nearest"
+    )
+    assert seen.dtype == "float32"
+    assert np.abs(seen - expected)[inside].max() < 1e-5
+    assert np.all(seen[~inside] == 0)
+    assert (~inside).sum() > 40
+    assert np.all(plan.weights(weights, fill=2.5)[~inside] == 2.5)
+
+
+def test_weights_that_shrink_are_averaged_and_upright_ones_are_pils():
+    weights = np.indices((600, 600)).sum(0) % 2
+    plan = Plan.of(600, 600).turn(rotation(20)).resize(100, 100)
+    seen = plan.weights(weights.astype("float32"))[30:-30, 30:-30]
+    assert abs(seen.mean() - 0.5) < 0.01 and seen.std() < 0.03
+    some = np.random.default_rng(0).random((40, 60), "float32")
+    expected = Image.fromarray(some).resize((25, 35), Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(
+        Plan.of(40, 60).resize(35, 25).weights(some), expected
+    )
+
+
+def test_points_of_the_picture_are_found_in_the_sample():
+    plan, x, y = compose(90, 80)
+    rows, columns = np.mgrid[:52, :64] + 0.5
+    seen = plan.locate(np.stack([columns.ravel(), rows.ravel()], -1))
+    np.testing.assert_allclose(seen, np.stack([x.ravel(), y.ravel()], -1), atol=1e-9)
+
+
+def test_a_small_view_of_a_large_photo_reads_little_of_it():
+    image = np.zeros((6000, 6000, 3), "uint8")
+    plan = Plan.of(6000, 6000).crop(3000, 2000, 64, 64).turn(rotation(10))
+    tracemalloc.start()
+    plan.image(image)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1e6  # of the photo's 108
+
+
 @pytest.mark.parametrize(
     ("method", "array"),
     [
+        ("weights", np.zeros((8, 9), "uint8")),
+        ("weights", np.zeros((9, 8), "float32")),
+        ("weights", np.zeros((8, 9, 1), "float32")),
         ("image", np.zeros((8, 9, 3), "float32")),
         ("image", np.zeros((8, 9), "uint8")),
         ("image", np.zeros((8, 9, 4), "uint8")),

@@ -72,6 +72,59 @@ def test_image_alone_and_with_a_mask_are_the_same(transform):
     np.testing.assert_array_equal(alone, with_mask)
 
 
+ROW = Compose(
+    [
+        augment.RandomClassCrop(),
+        augment.RandomPerspective(),
+        augment.RandomElastic(3.0),
+        augment.RandomHue(),
+        augment.RandomNoise(1.0),
+    ]
+)
+
+
+@pytest.mark.parametrize("masks", ["each", "last", "none"])
+def test_the_frames_of_a_clip_get_the_same(masks):
+    """Equal frames stay equal, and equal what one photo becomes."""
+    image, mask = sample()
+    expected, kept = ROW(image, mask, np.random.default_rng(2), (33, 44))
+    truth = {"each": np.stack([mask] * 4), "last": mask, "none": None}[masks]
+    clip, clip_mask = ROW(
+        np.stack([image] * 4), truth, np.random.default_rng(2), (33, 44)
+    )
+    assert clip.shape == (4, 33, 44, 3)
+    if masks == "none":
+        assert clip_mask is None
+    else:
+        np.testing.assert_array_equal(
+            clip_mask, np.stack([kept] * 4) if masks == "each" else kept
+        )
+        np.testing.assert_array_equal(clip, np.stack([expected] * 4))
+    np.testing.assert_array_equal(clip[0], clip[3])
+
+
+def test_the_frames_of_a_clip_are_those_of_its_plan():
+    rng = np.random.default_rng(0)
+    clip = rng.integers(0, 256, (3, 50, 70, 3), "uint8")
+    masks = rng.integers(0, 4, (3, 50, 70), "uint8")
+    frames, kept = ROW(clip, masks, np.random.default_rng(2), (33, 44))
+    plan = ROW.sample(np.random.default_rng(2), (50, 70), (33, 44), masks[-1])
+    for i in range(3):
+        np.testing.assert_array_equal(frames[i], plan.image(clip[i]))
+        np.testing.assert_array_equal(kept[i], plan.mask(masks[i]))
+
+
+def test_a_clip_with_another_number_of_masks_is_refused():
+    image, mask = sample()
+    with pytest.raises(ValueError, match=r"as many frames.*\(4, 50, 70, 3\)"):
+        ROW(
+            np.stack([image] * 4),
+            np.stack([mask] * 3),
+            np.random.default_rng(0),
+            (8, 8),
+        )
+
+
 def test_an_empty_row_resizes():
     image, mask = Compose()(*sample(), np.random.default_rng(0), (25, 35))
     assert image.shape == (25, 35, 3)

@@ -1,10 +1,15 @@
 """A-CNN: its counts and symmetries."""
 
+import time
+
+import keras
 import numpy as np
 import pytest
 from keras import ops
 from scipy.spatial.transform import Rotation
 
+from kseg.data.datasets import KinectScenes
+from kseg.data.points import estimate_normals
 from kseg.models import points as networks
 
 NARROW = {
@@ -140,3 +145,27 @@ def test_rooms_may_have_colours_and_must_have_normals():
     assert model.output.shape == (None, 1024, 4)
     with pytest.raises(ValueError, match=r"Received: input_shape=\(1024, 5\)"):
         networks.a_cnn_semantic_segmentation((1024, 5), 4)
+
+
+@pytest.mark.slow
+def test_a_step_on_a_real_scene_takes_what_random_points_take(data_dir):
+    """What a step costs may depend on the number of the points, not on where they lie.
+
+    The first step is another matter: Keras traces it on TensorFlow, which takes 20 s of a
+    processor for any cloud, half of it where the optimizer is built beforehand.
+    """
+    xyz = KinectScenes(data_dir("kinect-scenes"))[0].points[::4, :3]
+    real = np.concatenate([xyz, estimate_normals(xyz)], 1)[None]
+    random = np.random.default_rng(0).uniform(-1, 1, real.shape).astype("float32")
+    model = networks.a_cnn_semantic_segmentation((4096, 6), 3, width_multiplier=0.25)
+    model.compile(keras.optimizers.Adam(), "sparse_categorical_crossentropy")
+    model.optimizer.build(model.trainable_variables)
+    labels = np.zeros((1, 4096), "int32")
+    model.train_on_batch(random, labels)
+    seconds = {"real": [], "random": []}
+    for _ in range(3):
+        for name, points in (("real", real), ("random", random)):
+            start = time.process_time()
+            assert np.isfinite(float(model.train_on_batch(points, labels)))
+            seconds[name].append(time.process_time() - start)
+    assert min(seconds["real"]) < 2 * min(seconds["random"])

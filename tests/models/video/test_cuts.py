@@ -12,7 +12,7 @@ SIZE = (64, 96)
 @pytest.mark.parametrize(
     "make, strides",
     [
-        (lambda: models.unet((*SIZE, 3), 2, filters=(2, 2, 2, 2)), [2, 4, 8]),
+        (lambda: models.unet((*SIZE, 3), 2, filters=(4, 8, 16, 32)), [2, 4, 8]),
         (
             lambda: models.deeplab_v3_plus(
                 (*SIZE, 3), 2, backbone="mobilenet_v2", width_multiplier=0.35
@@ -26,7 +26,7 @@ SIZE = (64, 96)
             [4, 8, 16],
         ),
         (
-            lambda: models.unet((None, None, 3), 2, filters=(2, 2, 2)),
+            lambda: models.unet((None, None, 3), 2, filters=(4, 8, 16)),
             [1, 2, 4],
         ),
     ],

@@ -9,6 +9,7 @@ from kseg.models.video.schedules import (
     LowLatency,
     Pipelined,
     Skip,
+    Warp,
     parse_schedule,
 )
 
@@ -18,6 +19,7 @@ from kseg.models.video.schedules import (
     [
         ("every", Every()),
         ("skip:3", Skip(3)),
+        ("warp:2", Warp(2)),
         ("fixed:2", Fixed(2)),
         ("fixed:1,2,4", Fixed((1, 2, 4))),
         ("pipeline:3", Pipelined(3)),
@@ -36,7 +38,14 @@ def test_text_of_a_schedule(text, schedule):
     "text",
     [
         *("", "never", "every:2", "fixed", "fixed:", "fixed:0", "fixed:1.5", "fixed:a"),
-        *("fixed:1,,2", "pipeline:0", "adaptive:-1", "adaptive:nan", "adaptive:x"),
+        *(
+            "fixed:1,,2",
+            "pipeline:0",
+            "warp:0",
+            "adaptive:-1",
+            "adaptive:nan",
+            "adaptive:x",
+        ),
         *("low_latency:0", "low_latency:1.5", "low_latency:-3", "skip"),
     ],
 )

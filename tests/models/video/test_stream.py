@@ -408,7 +408,7 @@ def test_state_of_a_recurrent_net_goes_on(moving):
         state = {"state": outputs["state"]}
         np.testing.assert_array_equal(mask, outputs["probabilities"][0].argmax(-1))
     with pytest.raises(
-        ValueError, match='"every" or "skip:n" for a network with state'
+        ValueError, match='"skip:n" or "warp:n" for a network with state'
     ):
         Stream(net, "fixed:2")
 
@@ -430,7 +430,34 @@ def test_netwarp_gets_the_flow_to_the_frame_before(image_net, moving):
     np.testing.assert_array_equal(masks_of(start, moving), expected(image_net, moving))
 
 
+def test_scores_follow_the_flow_between(image_net, moving):
+    asked = []
+
+    def flow(frame, previous):
+        asked.append((frame, previous))
+        return np.full((*frame.shape[:2], 2), (-3, 0), "float32")
+
+    stream = Stream(image_net, "warp:3", flow=flow)
+    masks = masks_of(stream, moving[:4])
+    own = expected(image_net, moving)
+    np.testing.assert_array_equal(masks[[0, 3]], own[[0, 3]])
+    for t in (1, 2):  # three columns to the right a frame
+        np.testing.assert_array_equal(masks[t][:, 3 * t :], own[0][:, : -3 * t])
+    assert len(asked) == 2
+    for t, (frame, previous) in zip((1, 2), asked, strict=True):
+        np.testing.assert_array_equal(frame, moving[t])
+        np.testing.assert_array_equal(previous, moving[t - 1])
+    pieces = Stream(image_net, "warp:3", flow=flow)
+    other = Stream(image_net, "warp:3", flow=flow)
+    first = masks_of(pieces, moving[:2])
+    other.state = pieces.state
+    found = np.concatenate([first, masks_of(other, moving[2:4])])
+    np.testing.assert_array_equal(found, masks)
+
+
 def test_missing_flow_is_named(image_net):
+    with pytest.raises(ValueError, match="`flow` must be .*Warp"):
+        Stream(image_net, "warp:2")
     with pytest.raises(
         ValueError, match="`flow` must be .*kseg.data.flow.optical_flow"
     ):
@@ -481,5 +508,8 @@ def test_schedules_of_more_or_fewer_stages(schedule, message, staged, moving):
 def test_what_is_no_network():
     with pytest.raises(TypeError, match="functional.*Received: model='net.tflite'"):
         Stream("net.tflite")
+    x = keras.Input((32, 32, 3), name="picture")
+    with pytest.raises(ValueError, match="name \"image\".*takes 'picture'"):
+        Stream(keras.Model({"picture": x}, {"probabilities": x}))
     with pytest.raises(ValueError, match="`scene_cut` must be from 0 to 1"):
         Stream(models.unet((32, 32, 3), 2, filters=(2, 4)), scene_cut=50)

@@ -1,0 +1,39 @@
+"""Folders of labelled clouds."""
+
+import numpy as np
+import pytest
+
+from kseg.data.points import Blocks, Cloud, CloudFolder, loader, write_ply
+
+
+def write(folder, name, far=0.0, labels=(0, 1, 1, 0), **more):
+    xyz = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [np.nan, 0, 0]]) + [far, far, 0]
+    cloud = Cloud(xyz, labels=np.array(labels), **more)
+    write_ply(folder / name, cloud)
+
+
+def test_reads_sorted_files_and_leaves_out_what_is_not_finite(tmp_path):
+    for name, far in (("b.ply", 5e6), ("a.ply", 0.0)):
+        write(tmp_path, name, far, colors=np.full((4, 3), 7, "u1"))
+    (tmp_path / "notes.md").write_text("none")
+    dataset = CloudFolder(tmp_path, ["wall", "door"])
+    assert dataset.ids == ("a.ply", "b.ply")
+    expected = [[0, 0, 0, 7, 7, 7], [1, 0, 0, 7, 7, 7], [0, 1, 0, 7, 7, 7]]
+    for sample in dataset:
+        np.testing.assert_array_equal(sample.points, expected)
+        assert sample.labels.tolist() == [0, 1, 1]
+    assert loader(Blocks(dataset), 2, 4)[0][0].shape == (2, 4, 9)
+    plain = CloudFolder(tmp_path, ["wall", "door"], channels="xyz")
+    assert plain[0].points.shape == (3, 3)
+
+
+def test_what_cannot_be_used_is_named(tmp_path):
+    with pytest.raises(ValueError, match="a folder with files"):
+        CloudFolder(tmp_path, ["wall"])
+    write(tmp_path, "a.ply")
+    with pytest.raises(ValueError, match=r"labels and normals.*a\.ply"):
+        CloudFolder(tmp_path, ["wall", "door"], channels="normals")[0]
+    with pytest.raises(ValueError, match=r"Labels must be 0..0.*a\.ply' with \[1\]"):
+        CloudFolder(tmp_path, ["wall"])[0]
+    with pytest.raises(ValueError, match="Received: channels='rgb'"):
+        CloudFolder(tmp_path, ["wall"], channels="rgb")

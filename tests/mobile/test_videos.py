@@ -1,0 +1,153 @@
+"""Overlays of videos: what is painted, what is said, and what is left of broken ones."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from kseg import cli, models, plot
+from kseg.data.video import Video, VideoWriter
+from kseg.mobile.videos import Painter, predict_video
+
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory):
+    """A run folder as `kseg train` leaves it, of a net with three classes."""
+    folder = tmp_path_factory.mktemp("run")
+    keras.utils.set_random_seed(3)
+    model = models.unet((32, 48, 3), 3, filters=(4, 8, 16))
+    model.save(folder / "best.keras")
+    names = ["Sky", "Road", "Car"]
+    (folder / "config.json").write_text(json.dumps({"classes": names}))
+    return folder / "best.keras"
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    """A video of twelve frames, 64x96, at 10 frames a second."""
+    path = tmp_path_factory.mktemp("videos") / "in.mp4"
+    rng = np.random.default_rng(0)
+    scene = rng.integers(0, 100, (64, 96, 3), "uint8")
+    with VideoWriter(path, 10) as writer:
+        for index in range(12):
+            frame = scene.copy()
+            frame[16:48, 4 * index : 4 * index + 30] += 120
+            writer.write(frame)
+    return path
+
+
+def kseg(*arguments):
+    from typer.testing import CliRunner
+
+    result = CliRunner().invoke(cli.app, [str(a) for a in arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return " ".join(result.output.split())
+
+
+@pytest.mark.parametrize("schedule", ["every", "adaptive:0.25", "low_latency:3"])
+def test_video_has_every_frame_beside_the_legend(schedule, net, clip, tmp_path):
+    output = tmp_path / "out.mp4"
+    printed = kseg(
+        *("predict", net, "--video", clip, "--schedule", schedule, "-o", output)
+    )
+    assert "12 frames are in" in printed
+    assert "of its multiplications" in printed
+    painted = Video(output)
+    assert len(painted) == 12
+    assert painted.frames_per_second == 10
+    (frame, *_) = painted
+    legend = plot.legend(["Sky", "Road", "Car"], font_size=9)
+    assert frame.shape == (64, 96 + legend.width + legend.width % 2, 3)
+
+
+def test_frames_are_painted_with_the_masks(net, clip, tmp_path):
+    output = tmp_path / "out.mp4"
+    summary = predict_video(net, clip, output)
+    assert summary.frames == 12
+    assert summary.share == 1
+    assert 0 < summary.mean_ms <= summary.worst_ms
+    stream = models.video.Stream(keras.saving.load_model(net))
+    colors = plot.palette(3, background=False)
+    for frame, painted in zip(Video(clip), Video(output), strict=True):
+        expected = plot.overlay(frame, stream(frame), colors)
+        difference = painted[:, :96].astype(int) - np.asarray(expected)
+        assert np.abs(difference).mean() < 12  # the encoder loses some
+        assert np.abs(painted[:, :96].astype(int) - frame).mean() > 24
+
+
+def test_broken_video_leaves_the_frames_before(net, clip, tmp_path):
+    content = bytearray(clip.read_bytes())
+    start, end = content.find(b"mdat"), content.find(b"moov")
+    middle = (start + end) // 2
+    content[middle:end] = bytes(end - middle)
+    broken, output = tmp_path / "broken.mp4", tmp_path / "out.mp4"
+    broken.write_bytes(content)
+    message = r"frame (\d+) of the 12 of .*broken\.mp4.*the (\d+) frames before are in"
+    with pytest.raises(ValueError, match=message) as error:
+        predict_video(net, broken, output, "fixed:2")
+    count = len(list(Video(output)))
+    assert 0 < count < 12
+    assert f"frame {count + 1} of" in str(error.value)
+    assert [path.name for path in tmp_path.glob(".*")] == []
+
+
+def test_folder_of_frames_whose_size_changes(net, tmp_path):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for index in range(3):
+        picture = np.zeros((64, 96 if index < 2 else 64, 3), "uint8")
+        Image.fromarray(picture).save(folder / f"{index}.png")
+    output = tmp_path / "out.mp4"
+    with pytest.raises(ValueError, match=r"frame 3 of .*2\.png.*the 2 frames before"):
+        predict_video(net, folder, output)
+    assert len(list(Video(output))) == 2
+
+
+def test_tflite_is_run_whole(net, clip, tmp_path):
+    from kseg import mobile
+
+    file = tmp_path / "net.tflite"
+    model = keras.saving.load_model(net)
+    photos = [Image.fromarray(frame) for frame in Video(clip)][:4]
+    mobile.export(model, file, calibration=photos, labels=["Sky", "Road", "Car"])
+    assert predict_video(file, clip, tmp_path / "out.mp4").frames == 12
+    with pytest.raises(ValueError, match='"every" for a .tflite.*adaptive:0.5'):
+        predict_video(file, clip, tmp_path / "out.mp4", "adaptive:0.5")
+
+
+def test_netwarp_gets_its_flow(net, clip, tmp_path):
+    model = models.video.netwarp(keras.saving.load_model(net), "down1_relu2")
+    path = tmp_path / "netwarp.keras"
+    model.save(path)
+    assert predict_video(path, clip, tmp_path / "out.mp4").frames == 12
+
+
+@pytest.mark.parametrize("arguments", [(), ("photo.jpg", "--video", "in.mp4")])
+def test_either_photos_or_a_video(arguments, net, tmp_path):
+    with pytest.raises(ValueError, match="either photos or `--video`"):
+        kseg("predict", net, *arguments, "-o", tmp_path / "out")
+
+
+def test_output_is_refused_before_the_net_is_run(net, clip, tmp_path):
+    with pytest.raises(ValueError, match=r"ends in \.mp4"):
+        kseg("predict", net, "--video", clip, "-o", tmp_path / "out.avi")
+
+
+def test_long_legend_gets_columns():
+    names = [f"class {n}" for n in range(40)]
+    frame = np.full((100, 120, 3), 90, "uint8")
+    painted = Painter(40, names)(frame, np.full((100, 120), 7, "uint8"))
+    assert painted.shape[0] == 100
+    assert painted.shape[1] > 300
+    assert Painter(40)(frame, np.zeros((100, 120), "uint8")).shape == (100, 120, 3)
+
+
+def test_first_class_is_painted_unless_it_is_background():
+    frame = np.full((40, 60, 3), 90, "uint8")
+    sky = np.zeros((40, 60), "uint8")
+    for names, is_painted in ((("Sky", "Road"), True), (("background", "cat"), False)):
+        painted = Painter(2, names)(frame, sky)[:, :60]
+        assert (painted != frame).any() == is_painted
