@@ -53,14 +53,16 @@ oracles: .venv/oracles.installed
 	touch $@
 
 # Environments of the libraries that benchmarks/ compares with, some GB.
-peers: .venv-smp/bin/python .venv-keras-hub/bin/python .venv-pydensecrf/bin/python
+PEERS := smp keras-hub pydensecrf albumentations
+peers: $(PEERS:%=.venv-%/bin/python)
 
 .venv-smp/bin/python: PACKAGES = segmentation-models-pytorch torch torchvision
 .venv-keras-hub/bin/python: PACKAGES = keras-hub tensorflow
+.venv-albumentations/bin/python: PACKAGES = albumentations opencv-python-headless torch
 .venv-pydensecrf/bin/python: PACKAGES = pydensecrf2 numpy  # needs a C++ compiler
-.venv-smp/bin/python .venv-keras-hub/bin/python .venv-pydensecrf/bin/python:
-	$(PYTHON) -m venv $(@D)/..
-	$(@D)/pip install --quiet $(PACKAGES) || (rm -rf $(@D)/.. && false)
+$(PEERS:%=.venv-%/bin/python):
+	$(PYTHON) -m venv $(@:/bin/python=)
+	$(@D)/pip install --quiet $(PACKAGES) || (rm -rf $(@:/bin/python=) && false)
 
 clean:
 	rm -rf .venv .venv-* build dist *.egg-info

@@ -9,7 +9,6 @@ from rich.console import Console
 from kseg.files import write_whole
 
 PRECISIONS = ("float32", "float16", "full_int8")
-COLORS = [(0, 0, 0), (0, 114, 178)]
 
 
 def demo(output="demo", data=None):
@@ -69,7 +68,7 @@ def demo(output="demo", data=None):
     blurred = portrait(photo, segmenter)
     blurred.save(output / "portrait.jpg", quality=95)
 
-    tiles = [Image.fromarray(photo), kseg.plot.overlay(photo, mask, COLORS), blurred]
+    tiles = [Image.fromarray(photo), kseg.plot.overlay(photo, mask), blurred]
     titles = ["photo", "mask (float16)", "portrait mode"]
     if data is not None:
         tiles.append(Image.open(output / "training" / "validation.png"))

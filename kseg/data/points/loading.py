@@ -99,7 +99,7 @@ class PointBatches(Batches):
         for chosen in self._choose(epoch, index):
             try:
                 points, truth, category = self._make_sample(epoch, chosen)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 name, kind = self._name(chosen), type(error).__name__
                 raise ValueError(f"{name} is broken: {kind}: {error}") from error
             clouds.append(points)
