@@ -45,7 +45,7 @@ oracles: .venv/oracles.installed
 	touch $@
 
 .venv/dev.installed: setup.py | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --editable ".[mobile,data,video,demo,dev]"
+	$(BIN)/python -m pip install --quiet --editable ".[mobile,data,video,points,demo,dev]"
 	touch $@ .venv/demo.installed
 
 .venv/oracles.installed: requirements/oracles.txt | .venv/bin/python
@@ -53,12 +53,13 @@ oracles: .venv/oracles.installed
 	touch $@
 
 # Environments of the libraries that benchmarks/ compares with, some GB.
-PEERS := smp keras-hub pydensecrf albumentations
+PEERS := smp keras-hub pydensecrf albumentations points
 peers: $(PEERS:%=.venv-%/bin/python)
 
 .venv-smp/bin/python: PACKAGES = segmentation-models-pytorch torch torchvision
 .venv-keras-hub/bin/python: PACKAGES = keras-hub tensorflow
 .venv-albumentations/bin/python: PACKAGES = albumentations opencv-python-headless torch
+.venv-points/bin/python: PACKAGES = fpsample open3d-cpu scipy
 .venv-pydensecrf/bin/python: PACKAGES = pydensecrf2 numpy  # needs a C++ compiler
 $(PEERS:%=.venv-%/bin/python):
 	$(PYTHON) -m venv $(@:/bin/python=)

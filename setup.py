@@ -15,6 +15,7 @@ EXTRAS = {
     ],
     "data": ["nibabel>=5.3", "tifffile>=2025.1"],
     "video": ["opencv-python-headless>=4.11"],
+    "points": ["laspy>=2.7", "lazrs>=0.8"],
     "demo": ["scikit-image>=0.25"],
     "dev": [
         "pytest>=9",

@@ -53,7 +53,7 @@ def split(model, at):
             "`at` must be a list with the name of a layer per cut. "
             f"Received: at={at!r} (of type {type(at).__name__})"
         )
-    graph = _Graph(model)
+    graph = Graph(model)
     cuts = [graph.tensors(cut) for cut in at]
     parts, given, done = [], graph.inputs, set()
     for name, cut in zip(at, cuts, strict=True):
@@ -84,17 +84,26 @@ class _Step(NamedTuple):
     outputs: list
 
 
-class _Graph:
-    """The calls of a model's layers, those of models inside of it included."""
+class Graph:
+    """The calls of a model's layers, those of models inside of it included.
+
+    Attributes:
+        steps: List of the calls, in an order in which they can be made.
+        calls: Dict of a layer's path, such as `"backbone/conv1"`: one list of tensors per
+            call.
+        producers: Dict of the id of a tensor: the index of its step.
+        inputs: What the model takes, as new tensors.
+        outputs: What it makes of them.
+    """
 
     def __init__(self, model):
         self.name = model.name
         self.steps = []
-        self._calls = {}  # Of a path: one list of tensors per call.
+        self.calls = {}
         self._copies = {}  # Of an operation: what stands for it, under a name of its own.
         operations = getattr(model, "operations", model.layers)  # Bare ones included.
         self._names = {operation.name for operation in operations}
-        self._producer = {}  # Of the id of a tensor: the index of its step.
+        self.producers = {}
         self.inputs = keras.tree.map_structure(
             lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name),
             model.inputs[0] if isinstance(model, keras.Sequential) else model.input,
@@ -106,27 +115,27 @@ class _Graph:
         names = cut if isinstance(cut, tuple | list) else [cut]
         found = []
         for name in names:
-            if name not in self._calls:
-                near = [path for path in self._calls if path.endswith(f"/{name}")]
-                near += difflib.get_close_matches(str(name), self._calls, 3, 0.4)
+            if name not in self.calls:
+                near = [path for path in self.calls if path.endswith(f"/{name}")]
+                near += difflib.get_close_matches(str(name), self.calls, 3, 0.4)
                 near = ", ".join(map(repr, dict.fromkeys(near))) or "none"
                 raise ValueError(
                     "`at` must be names of layers; those with a name like it: "
                     f"{near}. Received: {name!r}"
                 )
-            if len(self._calls[name]) > 1:
+            if len(self.calls[name]) > 1:
                 raise ValueError(
                     "`at` must be names of layers that are called once. Received: "
-                    f"{name!r}, which is called {len(self._calls[name])} times"
+                    f"{name!r}, which is called {len(self.calls[name])} times"
                 )
-            found += self._calls[name][0]
+            found += self.calls[name][0]
         return _unique(found)
 
     def steps_to(self, tensors):
         """Indices of the steps that compute the tensors."""
         found, pending = set(), list(tensors)
         while pending:
-            index = self._producer.get(id(pending.pop()))
+            index = self.producers.get(id(pending.pop()))
             if index is not None and index not in found:
                 found.add(index)
                 pending += _tensors_in(self.steps[index])
@@ -184,11 +193,11 @@ class _Graph:
                 layer = self._with_own_name(layer, prefix)
                 outputs = layer(*args, **kwargs)
                 for x in keras.tree.flatten(outputs):
-                    self._producer[id(x)] = len(self.steps)
+                    self.producers[id(x)] = len(self.steps)
                 self.steps.append(
                     _Step(layer, args, kwargs, keras.tree.flatten(outputs))
                 )
-            self._calls.setdefault(path, []).append(keras.tree.flatten(outputs))
+            self.calls.setdefault(path, []).append(keras.tree.flatten(outputs))
             return outputs
 
         if isinstance(model, keras.Sequential):
@@ -222,7 +231,7 @@ class _Graph:
         return self._copies[id(operation)]
 
     def _name_of(self, x):
-        index = self._producer.get(id(x))
+        index = self.producers.get(id(x))
         if index is None:
             return x.name
         return f"{self.steps[index].operation.name}_output"

@@ -4,7 +4,7 @@ import math
 
 import keras
 
-from kseg.models.split import _Graph
+from kseg.models.split import Graph
 
 
 def multiply_adds(model, shapes):
@@ -25,7 +25,7 @@ def multiply_adds(model, shapes):
         name: keras.Input(batch_shape=shapes[name], dtype=tensor.dtype, name=name)
         for name, tensor in model.input.items()
     }
-    graph = _Graph(keras.Model(inputs, model(inputs)))
+    graph = Graph(keras.Model(inputs, model(inputs)))
     return sum(cost_of_step(step) for step in graph.steps)
 
 

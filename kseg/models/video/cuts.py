@@ -4,7 +4,7 @@ from collections import Counter
 
 import keras
 
-from kseg.models.split import _Graph
+from kseg.models.split import Graph
 from kseg.models.video.costs import cost_of_step
 
 # The cuts of the Clockwork paper, in any FCN-8s.
@@ -40,14 +40,14 @@ def default_cuts(model, size, stages: int = 3):
     if None in model.inputs[0].shape[1:3]:
         image = keras.Input((height, width, model.inputs[0].shape[-1]))
         prefix, model = f"{model.name}/", keras.Model(image, model(image))
-    graph = _Graph(model)
+    graph = Graph(model)
     outputs = {id(x) for x in keras.tree.flatten(graph.outputs)}
     maps = {}  # Of a path: its only tensor and that one's pixels, if it is a map.
-    for path, calls in graph._calls.items():
+    for path, calls in graph.calls.items():
         tensors = calls[0]
         if len(calls) == len(tensors) == 1 and len(tensors[0].shape) == 4:
             (x,) = tensors
-            if id(x) in graph._producer and id(x) not in outputs:
+            if id(x) in graph.producers and id(x) not in outputs:
                 maps[path] = (x, x.shape[1] * x.shape[2])
     work = Counter()  # Of a number of pixels.
     for step in graph.steps:
@@ -68,7 +68,7 @@ def default_cuts(model, size, stages: int = 3):
     before = graph.steps_to([maps[last][0]])
     found = {}  # Of a resolution: the last path on the way.
     for path, (x, pixels) in maps.items():
-        if graph._producer[id(x)] in before and pixels > coarsest:
+        if graph.producers[id(x)] in before and pixels > coarsest:
             found[pixels] = path
     cuts = [found[pixels] for pixels in sorted(found)[: stages - 1]]
     return [cut.removeprefix(prefix) for cut in (*reversed(cuts), last)]

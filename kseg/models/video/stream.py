@@ -7,9 +7,11 @@ import numpy as np
 from PIL import Image
 
 from kseg.models.inference import photo_size
-from kseg.models.video.driving import as_dict, drivable
+from kseg.models.video.driving import as_dict
 from kseg.models.video.masks import mask_model
-from kseg.models.video.schedules import Warp, parse_schedule
+from kseg.models.video.nets import drivable
+from kseg.models.video.schedule_texts import parse_schedule
+from kseg.models.video.schedules import Warp
 
 _BINS = 16  # Of a colour, where the colours of two frames are compared.
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from kseg.models.video.schedule_texts import parse_schedule
 from kseg.models.video.schedules import (
     Adaptive,
     Every,
@@ -10,7 +11,6 @@ from kseg.models.video.schedules import (
     Pipelined,
     Skip,
     Warp,
-    parse_schedule,
 )
 
 
