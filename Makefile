@@ -9,7 +9,8 @@ PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 
 # What runs on the other backends of Keras: what every layer, model, loss and metric keeps.
 # JAX compiles anew for every shape, so that it gets the contracts alone.
-CORE := tests/contracts tests/layers tests/losses tests/metrics
+CORE := tests/contracts tests/layers tests/losses tests/metrics \
+    tests/models/video/test_contract.py tests/models/points/test_contract.py
 
 .PHONY: demo test lint test-slow test-backends oracles person peers clean
 
@@ -28,7 +29,7 @@ test-slow: .venv/dev.installed
 
 # The torch backend needs `make oracles` first.
 test-backends: .venv/dev.installed
-	KERAS_BACKEND=jax $(PYTEST) -m "not slow" tests/contracts
+	KERAS_BACKEND=jax $(PYTEST) --dist worksteal -m "not slow" tests/contracts
 	! $(BIN)/python -c "import torch" 2>/dev/null || \
 	OMP_NUM_THREADS=1 KERAS_BACKEND=torch $(PYTEST) -m "not slow" $(CORE)
 

@@ -5,15 +5,17 @@ second with a label for each, goes through a stream, one schedule after the othe
 come at that rate, so that work in the background has the time that it would have.
 
     python benchmarks/video.py runs/camvid_deeplab/best.keras ../shared/data/camvid
-    python benchmarks/video.py NET DATA --low-latency runs/video/low_latency.keras \\
-        --netwarp runs/video/netwarp.keras -o runs/video
+    python benchmarks/video.py NET DATA -o runs/video \\
+        --low-latency runs/video/deeplab_v3_plus/low_latency.keras \\
+        --netwarp runs/video/deeplab_v3_plus/netwarp.keras
 
-Rows are added to results.json in the output folder; those that are there are not measured
-again without --again. The networks of the last two rows come from
+Rows are added to results.json in the output folder; those that are there, of the same
+file of the net, are not measured again without --again. The networks of the last two rows come from
 examples/train_video.py.
 """
 
 import argparse
+import hashlib
 import json
 import time
 from pathlib import Path
@@ -54,13 +56,15 @@ def main():
     parser.add_argument("--low-latency", help="of the same net, trained")
     parser.add_argument("--netwarp", help="of the same net, trained")
     parser.add_argument("--schedule", action="append", help="of the image model alone")
-    parser.add_argument("--again", action="store_true", help="measure all rows anew")
+    parser.add_argument(
+        "--again", action="store_true", help="measure rows that are there"
+    )
     parser.add_argument("-o", "--output", type=Path, default=Path("runs/video"))
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     file = arguments.output / "results.json"
     rows = {}
-    if file.exists() and not arguments.again:
+    if file.exists():
         rows = json.loads(file.read_text("utf-8"))
     clip = list(open_dataset(arguments.data, "validation"))
     for kind, path, schedules in (
@@ -68,17 +72,26 @@ def main():
         ("low latency", arguments.low_latency, OF_KEY_NET),
         ("netwarp", arguments.netwarp, ("every",)),
     ):
-        if path is None or all(f"{kind}, {s}" in rows for s in schedules):
+        if path is None:
+            continue
+        digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+        if not arguments.again:
+            schedules = [s for s in schedules if is_new(rows, f"{kind}, {s}", digest)]
+        if not schedules:
             continue
         net = keras.saving.load_model(path, compile=False)
         for schedule in schedules:
             name = f"{kind}, {schedule}"
-            if name not in rows:
-                rows[name] = measure(net, schedule, clip)
-                write_json(file, rows)
-                print(name, rows[name], flush=True)
+            rows[name] = {"net": digest, **measure(net, schedule, clip)}
+            write_json(file, rows)
+            print(name, rows[name], flush=True)
     show(rows)
     write_whole(arguments.output / "latency.png", lambda path: draw(rows, path))
+
+
+def is_new(rows, name, digest):
+    """Whether a row has not been measured yet, with this net."""
+    return rows.get(name, {}).get("net") != digest
 
 
 def measure(net, schedule, clip):

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from kseg import data, losses
+from kseg.files import write_whole
 from kseg.models.video import low_latency, netwarp, unroll
 
 # Of a net's name: where low_latency cuts it, and where netwarp warps.
@@ -35,7 +36,6 @@ def main():
     parser.add_argument("--filters", type=int, default=32)
     parser.add_argument("--epochs", type=int, default=6)
     arguments = parser.parse_args()
-    arguments.output.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(0)
 
     base = keras.saving.load_model(arguments.net, compile=False)
@@ -47,7 +47,10 @@ def main():
     batches = data.loader(
         clips, 4, base.input_shape[1:3], augment=data.augment.standard(scale=(0.6, 1.0))
     )
-    with_epochs = (arguments.output, arguments.epochs)
+    # Nets of another image net do not count as finished.
+    folder = arguments.output / base.name
+    folder.mkdir(parents=True, exist_ok=True)
+    with_epochs = (folder, arguments.epochs)
     train_low_latency(base, cuts, arguments.filters, batches, *with_epochs)
     train_netwarp(base, arguments.warp or warp, batches, *with_epochs)
 
@@ -71,7 +74,7 @@ def train_low_latency(base, cuts, filters, batches, folder, epochs):
     student = keras.Model(net.input, net.output["deviation"])
     pairs = Pairs(batches, deviation)
     fit(student, "mse", pairs, folder / "scheduler", max(1, epochs // 3))
-    net.save(folder / "low_latency.keras")
+    write_whole(folder / "low_latency.keras", net.save)
 
 
 def train_netwarp(base, at, batches, folder, epochs):
@@ -83,7 +86,7 @@ def train_netwarp(base, at, batches, folder, epochs):
     flows = data.clips.FlowBatches(batches, data.flow.optical_flow)
     loss = losses.SparseCrossEntropy()
     fit(unroll(net, 2), loss, flows, folder / "netwarp", max(1, epochs // 2))
-    net.save(folder / "netwarp.keras")
+    write_whole(folder / "netwarp.keras", net.save)
 
 
 def train_only(net, *names):

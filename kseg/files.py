@@ -1,6 +1,7 @@
 """Paths that users give, and files that are whole or not there."""
 
 import errno
+import glob
 import json
 import os
 import secrets
@@ -29,9 +30,7 @@ def write_whole(path, write):
         OSError: If the disk is full or the folder cannot be written; nothing is left.
     """
     path = Path(path)
-    # Keras and Pillow choose the format by the suffix.
-    name = f".{path.stem}.{secrets.token_hex(4)}.partial{path.suffix}"
-    temporary = path.with_name(name)
+    temporary = unfinished_path(path)
     try:
         if isinstance(write, bytes):
             temporary.write_bytes(write)
@@ -58,36 +57,50 @@ def write_json(path, value):
     write_whole(path, (json.dumps(value, indent=1) + "\n").encode("ascii"))
 
 
-def remove_unfinished(folder):
-    """Removes what `write_whole` left in a folder when its process was killed."""
-    for path in Path(folder).glob(".*.partial*"):
+def unfinished_path(path) -> Path:
+    """Returns a new name beside a file, for what is to become that file."""
+    # Keras and Pillow choose the format by the suffix.
+    name = f".{path.stem}.{secrets.token_hex(4)}.partial{path.suffix}"
+    return path.with_name(name)
+
+
+def remove_unfinished(folder, stem=None):
+    """Removes what `write_whole` left in a folder when its process was killed.
+
+    Args:
+        folder: The folder.
+        stem: Of which file, without its suffix; `None` for all of them.
+    """
+    names = "*" if stem is None else f"{glob.escape(stem)}.{'[0-9a-f]' * 8}"
+    for path in Path(folder).glob(f".{names}.partial*"):
         path.unlink(missing_ok=True)
 
 
-def checked_path(path, suffix: str = ".tflite") -> Path:
+def checked_path(path, suffix: str = ".tflite", name: str = "path") -> Path:
     """Returns where a file is to be written, before the work that makes it.
 
     Args:
         path: What the user gave.
         suffix: How the name must end.
+        name: Of the argument, for errors.
 
     Raises:
         OSError: If the folder does not exist or cannot be written to.
         ValueError: If the name does not end so, or is that of a folder.
     """
-    path = as_path(path)
+    path = as_path(path, name)
     if path.suffix != suffix or path.is_dir():
         raise ValueError(
-            f"`path` must be a file name that ends in {suffix}. "
-            f"Received: path={str(path)!r}"
+            f"`{name}` must be a file name that ends in {suffix}. "
+            f"Received: {name}={str(path)!r}"
         )
     if not path.parent.is_dir():
         raise FileNotFoundError(
-            f"`path` must lie in an existing folder. Received: path={str(path)!r}"
+            f"`{name}` must lie in an existing folder. Received: {name}={str(path)!r}"
         )
     if not os.access(path.parent, os.W_OK):
         raise PermissionError(
-            "`path` must lie in a folder that you may write to. "
-            f"Received: path={str(path)!r}"
+            f"`{name}` must lie in a folder that you may write to. "
+            f"Received: {name}={str(path)!r}"
         )
     return path

@@ -12,6 +12,7 @@ from rich.progress import track
 from kseg import plot
 from kseg.data.flow import optical_flow
 from kseg.data.video import Video, VideoWriter
+from kseg.files import as_path, checked_path
 from kseg.mobile.segmenter import load
 
 
@@ -21,8 +22,9 @@ class VideoSummary:
 
     Attributes:
         frames: How many frames were written.
-        mean_ms: Mean time of the network per frame, in milliseconds.
-        worst_ms: Longest time of a frame but the first, which compiles.
+        mean_ms: Mean time of the network per frame, in milliseconds, but for the frames
+            on which a part of it ran for the first time, which compiles.
+        worst_ms: Longest time of one of these frames.
         share: Mean share of the network's multiplications, `Work.share`.
     """
 
@@ -48,12 +50,19 @@ def predict_video(model, video, output, schedule: str = "every"):
         A `VideoSummary`.
 
     Raises:
+        OSError: If `output` cannot be written.
         ValueError: If a frame cannot be read, which is named; the frames before it are
-            in `output`. If the schedule does not fit the network.
+            in `output`. If the schedule does not fit the network. If `output` is `video`.
     """
-    frames = Video(video)
+    output = checked_path(output, ".mp4", "output")
+    frames = Video(as_path(video, "video"))
+    if output.exists() and output.samefile(video):
+        raise ValueError(
+            "`output` must be another file than `video`, which it would replace. "
+            f"Received: output={str(output)!r}, video={str(video)!r}"
+        )
     stream, num_classes, names = _opened(model, schedule)
-    times, shares = [], []
+    times, compiling, shares, seen = [], [], [], set()
     with VideoWriter(output, frames.frames_per_second) as writer:
         painter = Painter(num_classes, names)
         shown = track(frames, "Segmenting", total=len(frames) or None, transient=True)
@@ -61,7 +70,10 @@ def predict_video(model, video, output, schedule: str = "every"):
             for frame in shown:
                 start = time.perf_counter()
                 mask = stream(frame)
-                times.append(1e3 * (time.perf_counter() - start))
+                ms = 1e3 * (time.perf_counter() - start)
+                ran = {"all"} if stream.work is None else set(stream.work.parts)
+                (times if ran <= seen else compiling).append(ms)
+                seen |= ran
                 shares.append(1.0 if stream.work is None else stream.work.share)
                 writer.write(painter(frame, mask))
         except ValueError as error:
@@ -70,11 +82,11 @@ def predict_video(model, video, output, schedule: str = "every"):
             raise ValueError(
                 f"{error} (the {writer.count} frames before are in {str(output)!r})"
             ) from error
-    if not times:
+    if not shares:
         raise ValueError(f"`video` must hold frames. Received: video={str(video)!r}")
-    later = times[1:] or times
+    times = times or compiling
     return VideoSummary(
-        len(times), float(np.mean(later)), max(later), float(np.mean(shares))
+        len(shares), float(np.mean(times)), max(times), float(np.mean(shares))
     )
 
 
@@ -147,7 +159,8 @@ def _streamed(net, schedule, path):
 def _trained_names(path, num_classes):
     """Names of the classes from the run folder of `kseg train`; or none."""
     config = Path(path).parent / "config.json"
-    if not config.is_file():
+    # The name of a shipped net lies beside nothing.
+    if not Path(path).is_file() or not config.is_file():
         return ()
     try:
         names = tuple(json.loads(config.read_text("utf-8"))["classes"])

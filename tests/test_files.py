@@ -58,6 +58,8 @@ def test_paths_are_checked_before_the_work(tmp_path):
     (tmp_path / "folder.tflite").mkdir()
     with pytest.raises(ValueError, match="file name"):
         checked_path(tmp_path / "folder.tflite")
+    with pytest.raises(ValueError, match="`output` must be .*Received: output="):
+        checked_path(tmp_path / "out.avi", ".mp4", "output")
 
 
 def test_content_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):

@@ -139,17 +139,21 @@ def predict(
         Path | None, typer.Option(help="A video, or a folder of its frames.")
     ] = None,
     schedule: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Of --video: every, skip:2, warp:2, fixed:2, pipeline:2, adaptive:0.25, "
-            "low_latency:5."
+            "low_latency:5. [default: every]"
         ),
-    ] = "every",
+    ] = None,
 ):
     """Write a mask and an overlay for every photo, or the overlay of a video."""
     if bool(images) == bool(video):
         raise ValueError("Give either photos or `--video`.")
-    if not model.endswith(".tflite"):
+    if schedule is not None and video is None:
+        raise ValueError(
+            f"`--schedule` is for a `--video`. Received: --schedule {schedule}"
+        )
+    if video is not None or not model.endswith(".tflite"):
         load_keras_quietly()
     if video is None:
         from kseg.mobile import prediction
@@ -159,7 +163,7 @@ def predict(
         return
     from kseg.mobile import videos
 
-    done = videos.predict_video(model, video, output, schedule)
+    done = videos.predict_video(model, video, output, schedule or "every")
     console.print(
         f"{done.frames} frames are in {output}: {done.mean_ms:.0f} ms per frame for the "
         f"network, {done.worst_ms:.0f} at worst, {done.share:.0%} of its multiplications"

@@ -12,20 +12,38 @@ kseg.models.video.unroll(netwarp, frames=2).fit(batches)
 ```
 """
 
+import copy
 import re
 from collections import Counter
 from collections.abc import Sequence
 
-import keras
 import numpy as np
 from PIL import Image
 
 from kseg.data.batches import check_integer
 from kseg.data.datasets.dataset import Sample
+from kseg.data.flow_batches import FlowBatches as FlowBatches
 from kseg.data.reading import read_image
 
 
-class VideoClips(Sequence):
+class _Clips(Sequence):
+    """Clips by their numbers; a slice is a sequence of the same clips."""
+
+    def __init__(self, count):
+        self._numbers = range(count)
+
+    def __len__(self):
+        return len(self._numbers)
+
+    def __getitem__(self, index):
+        if not isinstance(index, slice):
+            return self._clip(self._numbers[index])
+        view = copy.copy(self)
+        view._numbers = self._numbers[index]
+        return view
+
+
+class VideoClips(_Clips):
     """The clips of a data set whose samples are frames of videos.
 
     Samples follow each other in a video if their ids do: `"0016E5_07959"` and
@@ -65,12 +83,10 @@ class VideoClips(Sequence):
                 f"`dataset` must have {frames} frames in a row whose numbers differ by "
                 f"gap={gap}. {_gaps(places)} Received: dataset={dataset!r}"
             )
+        super().__init__(len(self._clips))
 
-    def __len__(self):
-        return len(self._clips)
-
-    def __getitem__(self, index):
-        samples = [self.dataset[i] for i in self._clips[index]]
+    def _clip(self, number):
+        samples = [self.dataset[i] for i in self._clips[number]]
         masks = np.stack([sample.mask for sample in samples])
         if self.labels == "last":
             masks[:-1] = self.dataset.ignore_class
@@ -78,7 +94,7 @@ class VideoClips(Sequence):
         return Sample(frames, masks, samples[-1].id)
 
 
-class SnippetClips(Sequence):
+class SnippetClips(_Clips):
     """The frames of Cityscapes' video snippets up to the annotated one, the last.
 
     Args:
@@ -96,13 +112,11 @@ class SnippetClips(Sequence):
                 f"`frames` and `gap` must fit into the {_ANNOTATED} frames before the "
                 f"annotated one. Received: frames={frames}, gap={gap}"
             )
+        super().__init__(len(dataset))
 
-    def __len__(self):
-        return len(self.dataset)
-
-    def __getitem__(self, index):
-        sample = self.dataset[index]
-        paths = self.dataset.snippet_paths(index)[: _ANNOTATED + 1]
+    def _clip(self, number):
+        sample = self.dataset[number]
+        paths = self.dataset.snippet_paths(number)[: _ANNOTATED + 1]
         paths = paths[:: -self.gap][: self.frames][:0:-1]
         frames = np.stack([*map(read_image, paths), sample.image])
         masks = np.full(frames.shape[:3], self.dataset.ignore_class, sample.mask.dtype)
@@ -113,7 +127,7 @@ class SnippetClips(Sequence):
 _ANNOTATED = 19  # Index of the annotated frame among the 30 of a snippet.
 
 
-class StillClips(Sequence):
+class StillClips(_Clips):
     """Clips of a camera that moves over photos: for data sets without videos.
 
     The window of the camera glides and zooms at a constant speed, by amounts up to those
@@ -150,13 +164,11 @@ class StillClips(Sequence):
         self.seed = check_integer("seed", seed, 0)
         self.shift = shift
         self.zoom = zoom
+        super().__init__(len(dataset))
 
-    def __len__(self):
-        return len(self.dataset)
-
-    def __getitem__(self, index):
-        sample = self.dataset[index]
-        rng = np.random.default_rng((self.seed, index))
+    def _clip(self, number):
+        sample = self.dataset[number]
+        rng = np.random.default_rng((self.seed, number))
         height, width = sample.mask.shape
         picture, mask = Image.fromarray(sample.image), Image.fromarray(sample.mask)
         frames, masks = [], []
@@ -182,53 +194,6 @@ class StillClips(Sequence):
         high = (1 - sides / 2 - ways).min(1)
         corners = rng.uniform(low, high)[:, None] + ways - sides / 2
         return zip(*corners, sides, strict=True)
-
-
-class FlowBatches(keras.utils.PyDataset):
-    """Batches of clips with their optical flow, for `netwarp`.
-
-    The flow is that of the frames as they are in the batch: of a mirrored clip it is
-    mirrored. The first frame of a clip has zeros.
-
-    Args:
-        batches: What `kseg.data.loader` makes of clips.
-        flow: Function of a frame and the one before that returns the optical flow from
-            the one to the other: `kseg.data.flow.optical_flow`, or a
-            `kseg.data.flow.FlowCache`, which pays where frames are not augmented.
-
-    Returns:
-        By index, pairs: a dict of `"image"`, float32 of shape `(batch, frames, height,
-        width, 3)`, and `"flow"`, of shape `(batch, frames, height, width, 2)`; and masks.
-    """
-
-    def __init__(self, batches, flow):
-        super().__init__(workers=1)
-        if not callable(flow):
-            raise TypeError(f"`flow` must be a function. Received: flow={flow!r}")
-        self.batches = batches
-        self.flow = flow
-
-    def __len__(self):
-        return len(self.batches)
-
-    def __getitem__(self, index):
-        images, *rest = self.batches[index]
-        if images.ndim != 5:
-            raise ValueError(
-                "`batches` must be of clips, (batch, frames, height, width, 3). "
-                f"Received: batches of shape {images.shape}"
-            )
-        flow = np.zeros((*images.shape[:-1], 2), "float32")
-        for clip, flows in zip(images.round().astype("uint8"), flow, strict=True):
-            for t in range(1, len(clip)):
-                flows[t] = self.flow(clip[t], clip[t - 1])
-        return ({"image": images, "flow": flow}, *rest)
-
-    def on_epoch_begin(self):
-        self.batches.on_epoch_begin()
-
-    def on_epoch_end(self):
-        self.batches.on_epoch_end()
 
 
 def _place(id):

@@ -29,6 +29,7 @@ _PRESETS = ("ultrafast", "fast", "medium")
 _MAGIC, _UNKNOWN, _UNKNOWN_FROM = b"PIEH", 1e10, 1e9
 # What NumPy raises for files that are missing, damaged or cut off.
 _UNREADABLE = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error)
+_SMALLEST_SIDE = 12  # What OpenCV's search needs.
 _LARGEST_SIDE = 99_999  # as the reader that comes with the format
 
 
@@ -50,8 +51,8 @@ def optical_flow(frame, previous, preset: str = "medium") -> np.ndarray:
     Raises:
         ImportError: If OpenCV is not installed.
         TypeError: If a frame is no uint8 array.
-        ValueError: If the shapes differ or are none of RGB images, or `preset` is
-            unknown.
+        ValueError: If the shapes differ or are none of RGB images, a side has less than
+            12 pixels, or `preset` is unknown.
     """
     if preset not in _PRESETS:
         raise ValueError(
@@ -66,6 +67,11 @@ def optical_flow(frame, previous, preset: str = "medium") -> np.ndarray:
         raise ValueError(
             "`frame` and `previous` must have one size. Received: "
             f"frame.shape={frame.shape}, previous.shape={previous.shape}"
+        )
+    if min(frame.shape[:2]) < _SMALLEST_SIDE:
+        raise ValueError(
+            f"`frame` must have at least {_SMALLEST_SIDE} pixels a side. "
+            f"Received: frame.shape={frame.shape}"
         )
     cv2 = opencv()
     search = cv2.DISOpticalFlow_create(

@@ -1,6 +1,7 @@
 """Videos: frames from files or folders, and mp4 files that stay playable."""
 
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,11 +9,15 @@ import numpy as np
 
 from kseg.data.opencv import opencv
 from kseg.data.reading import read_image
-from kseg.files import checked_path
+from kseg.data.video_writing import VideoWriter as VideoWriter
 
 _PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 # What a folder of pictures is shown at, and a file that does not say.
 _FRAMES_PER_SECOND = 25.0
+# Files with an index of their frames; of others OpenCV estimates how many there are.
+_INDEXED = (".mp4", ".m4v", ".mov")
+# Edit lists hide frames of the index: this many, or this share, may be missing.
+_HIDDEN, _HIDDEN_SHARE = 2, 0.1
 
 
 class Video:
@@ -33,7 +38,9 @@ class Video:
         ImportError: If the path is a file and OpenCV is not installed.
         ValueError: If the file is no video, or the folder holds no picture. While
             frames are read: if one is damaged or missing, or has another size than the
-            first; the error names the frame and the file.
+            first; the error names the frame and the file. A file whose number of frames
+            is an estimate is not called damaged; where more than two are missing, a
+            warning says so.
 
     Examples:
 
@@ -108,100 +115,21 @@ class Video:
                 yield "", cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
         finally:
             capture.release()
-        if number < self._count:
+        missing = self._count - number
+        if missing <= _HIDDEN:
+            return
+        frame = f"frame {number + 1} of the {self._count} of {str(self.path)!r}"
+        if (
+            self.path.suffix.lower() in _INDEXED
+            and missing > _HIDDEN_SHARE * self._count
+        ):
             raise ValueError(
-                "A frame cannot be read, the file is damaged or cut off: frame "
-                f"{number + 1} of the {self._count} of {str(self.path)!r}"
+                f"A frame cannot be read, the file is damaged or cut off: {frame}"
             )
-
-
-class VideoWriter:
-    """Writes an mp4 file that can be played whatever stops the writing.
-
-    Used as a context manager: at its end, by an error too, the file is closed with all
-    frames that it got until then. It has the name `.NAME.partial.mp4` before.
-
-    Args:
-        path: The file, `*.mp4`, in an existing folder.
-        frames_per_second: How fast it is shown.
-
-    Raises:
-        ImportError: If OpenCV is not installed.
-        OSError: If the folder does not exist, or the file cannot be written.
-        ValueError: If the name does not end in `.mp4`, or a frame has another size
-            than the first.
-
-    Examples:
-
-    >>> with kseg.data.video.VideoWriter("out.mp4", 25) as writer:
-    ...     writer.write(frame)
-    """
-
-    def __init__(self, path: str | Path, frames_per_second: float = _FRAMES_PER_SECOND):
-        self.path = checked_path(path, ".mp4")
-        if not frames_per_second > 0:
-            raise ValueError(
-                "`frames_per_second` must be positive. "
-                f"Received: frames_per_second={frames_per_second}"
-            )
-        self.frames_per_second = float(frames_per_second)
-        self.count = 0
-        self._size = None
-        self._writer = None
-        self._partial = self.path.with_name(f".{self.path.stem}.partial.mp4")
-        opencv()
-
-    def write(self, frame):
-        """Appends a frame, uint8 of shape `(height, width, 3)`, RGB."""
-        frame = np.asarray(frame)
-        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[-1] != 3:
-            raise ValueError(
-                "`frame` must be a uint8 RGB image of shape (height, width, 3). "
-                f"Received: frame.shape={frame.shape}, dtype={frame.dtype}"
-            )
-        cv2 = opencv()
-        if self._writer is None:
-            self._size = frame.shape[:2]
-            self._writer = self._open(cv2)
-        if frame.shape[:2] != self._size:
-            raise ValueError(
-                f"All frames of a video must have one size, here {self._size}. "
-                f"Received: frame {self.count + 1} of {str(self.path)!r} of size "
-                f"{frame.shape[:2]}"
-            )
-        # The encoder takes even sizes only: the last row or column is repeated.
-        odd = [(0, side % 2) for side in self._size]
-        frame = np.pad(frame, [*odd, (0, 0)], "edge")
-        self._writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
-        self.count += 1
-
-    def close(self):
-        """Finishes the file; no file is left if no frame was written."""
-        if self._writer is not None:
-            self._writer.release()
-            self._writer = None
-            self._partial.replace(self.path)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self.close()
-
-    def _open(self, cv2):
-        height, width = (side + side % 2 for side in self._size)
-        # OpenCV's own builds have no encoder for H.264.
-        code = cv2.VideoWriter_fourcc(*"mp4v")
-        size = (width, height)
-        writer = cv2.VideoWriter(
-            str(self._partial), cv2.CAP_FFMPEG, code, self.frames_per_second, size
+        warnings.warn(
+            f"The video ended early; it may be whole, as not all formats count: {frame}",
+            stacklevel=2,
         )
-        if not writer.isOpened():
-            raise OSError(
-                f"OpenCV cannot write a video of {size[1]}x{size[0]} pixels to "
-                f"{str(self.path)!r}"
-            )
-        return writer
 
 
 def _open(path):

@@ -15,7 +15,7 @@ class Warping2D(layers.Layer):
     The flow is in pixels of the map, `u` to the right in channel 0, `v` down in channel
     1. To bring the map of the frame before onto the current frame, it leads from the
     current frame to the one before: backward flow. For flow of a larger image, scale its
-    values along with its size.
+    values along with its size. All of it must be finite: put 0 where it is not known.
 
     Differentiable in both inputs; at whole numbers the derivative by the flow is that to
     the right and down. `tfa.image.dense_image_warp(image, flow)` is this with the flow

@@ -191,3 +191,26 @@ def test_a_step_model_trains_on_clips_of_one_label(frames):
         np.abs(np.asarray(a) - b).max() > 0
         for a, b in zip(net.weights, before, strict=True)
     )
+
+
+def test_clips_are_indexed_as_data_sets_are(frames, photo):
+    clips = VideoClips(frames, 2)
+    assert numbers([clips[-1]]) == [[11, 12]]
+    assert numbers(clips[1:-1]) == numbers(clips)[1:-1]
+    stills = StillClips(frames, 2)
+    for one, other in ((stills[-2], stills[6]), (stills[3:][1], stills[4])):
+        assert one.id == other.id
+        np.testing.assert_array_equal(one.image, other.image)
+    with pytest.raises(IndexError):
+        StillClips(photo, 2)[1]
+    snippets = Snippets([("s", *frames.paths(3))], ("x", "y", "z"))
+    assert SnippetClips(snippets, 2)[-1].id == "s"
+
+
+def test_unknown_flow_is_none(frames):
+    def flow(frame, previous):
+        return np.float32([np.nan, np.inf]) * flow_of(frame, previous)
+
+    batches = loader(VideoClips(frames, 2), 1, (8, 12), shuffle=False)
+    inputs, _ = FlowBatches(batches, flow)[0]
+    np.testing.assert_array_equal(inputs["flow"], np.zeros((1, 2, 8, 12, 2)))

@@ -225,3 +225,12 @@ def test_without_opencv_the_install_line_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(ImportError, match=r"pip install 'kseg\[video\]'"):
         flows.optical_flow(FRAME, FRAME)
+
+
+@pytest.mark.parametrize("shape", [(11, 64, 3), (64, 11, 3)])
+def test_frames_too_small_for_the_search_are_refused(shape):
+    frame = np.zeros(shape, "uint8")
+    with pytest.raises(ValueError, match="at least 12 pixels a side"):
+        flows.optical_flow(frame, frame)
+    frame = np.zeros((12, 12, 3), "uint8")
+    assert flows.optical_flow(frame, frame).shape == (12, 12, 2)

@@ -1,5 +1,6 @@
 """Frames of video files and folders, whole and damaged; files that stay playable."""
 
+import resource
 import sys
 
 import numpy as np
@@ -181,3 +182,51 @@ def test_folders_need_no_opencv(tmp_path, monkeypatch):
     for open_it in (Video, VideoWriter):
         with pytest.raises(ImportError, match=r"pip install 'kseg\[video\]'"):
             open_it(tmp_path / "a.mp4")
+
+
+@pytest.mark.parametrize("estimate", [21, 22])
+def test_a_frame_or_two_may_be_hidden(estimate, tmp_path):
+    clip = Video(write(tmp_path / "a.mp4"))
+    clip._count = estimate
+    assert len(list(clip)) == 20
+
+
+@pytest.mark.parametrize(
+    "name, count, said",
+    [("a.mkv", 20, 40), ("a.webm", 20, 23), ("a.mp4", 40, 43)],
+    ids=["mkv", "webm", "edit_list"],
+)
+def test_early_end_that_may_be_no_damage_is_a_warning(name, count, said, tmp_path):
+    clip = Video(write(tmp_path / "a.mp4", count).rename(tmp_path / name))
+    clip._count = said
+    with pytest.warns(UserWarning, match=rf"frame {count + 1} of the {said} of .*{name}"):
+        assert len(list(clip)) == count
+
+
+def test_early_end_of_a_file_with_an_index_is_damage(tmp_path):
+    clip = Video(write(tmp_path / "a.mp4"))
+    clip._count = 23
+    with pytest.raises(ValueError, match="frame 21 of the 23"):
+        list(clip)
+
+
+def test_a_disk_that_fills_up_leaves_the_old_video(tmp_path):
+    path = write(tmp_path / "a.mp4", 3)
+    old = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        with pytest.raises(OSError, match="`path` cannot be written.*a.mp4"):
+            write(path, 30)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"]
+    assert path.read_bytes() == old
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path):
+    others = [".b.0a1b2c3d.partial.mp4", ".a.b.0a1b2c3d.partial.mp4"]
+    for name in (".a.0a1b2c3d.partial.mp4", *others):
+        (tmp_path / name).write_bytes(b"half")
+    write(tmp_path / "a.mp4", 1)
+    assert {p.name for p in tmp_path.iterdir()} == {"a.mp4", *others}

@@ -9,6 +9,7 @@ from PIL import Image
 
 from kseg import cli, models, plot
 from kseg.data.video import Video, VideoWriter
+from kseg.mobile import videos
 from kseg.mobile.videos import Painter, predict_video
 
 
@@ -132,7 +133,7 @@ def test_either_photos_or_a_video(arguments, net, tmp_path):
 
 
 def test_output_is_refused_before_the_net_is_run(net, clip, tmp_path):
-    with pytest.raises(ValueError, match=r"ends in \.mp4"):
+    with pytest.raises(ValueError, match=r"`output` must be .* ends in \.mp4"):
         kseg("predict", net, "--video", clip, "-o", tmp_path / "out.avi")
 
 
@@ -151,3 +152,49 @@ def test_first_class_is_painted_unless_it_is_background():
     for names, is_painted in ((("Sky", "Road"), True), (("background", "cat"), False)):
         painted = Painter(2, names)(frame, sky)[:, :60]
         assert (painted != frame).any() == is_painted
+
+
+def test_the_video_itself_is_not_replaced(clip, tmp_path):
+    link = tmp_path / "link.mp4"
+    link.symlink_to(clip)
+    before = clip.read_bytes()
+    for output in (clip, link):
+        with pytest.raises(ValueError, match="another file than `video`"):
+            predict_video("no net", clip, output)
+    assert clip.read_bytes() == before
+
+
+def test_output_is_named_before_the_net_is_loaded(clip, tmp_path):
+    with pytest.raises(FileNotFoundError, match="`output` must lie in an existing"):
+        predict_video("no net", clip, tmp_path / "none" / "out.mp4")
+
+
+def test_a_schedule_of_photos_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="for a `--video`. Received: --schedule skip:2"):
+        kseg("predict", "no net", "a.jpg", "--schedule", "skip:2", "-o", tmp_path)
+
+
+def test_names_beside_nothing(tmp_path, monkeypatch):
+    (tmp_path / "config.json").write_text(json.dumps({"classes": ["a", "b"]}))
+    monkeypatch.chdir(tmp_path)
+    assert videos._trained_names("person", 1) == ()
+    (tmp_path / "person").touch()
+    assert videos._trained_names("person", 1) == ("a", "b")
+
+
+def test_times_are_of_frames_without_compiling(clip, tmp_path, monkeypatch):
+    """The parts by frame: what is new takes 100 s by this clock, the rest 1 s."""
+    ran = [("low", "high"), ("low", "moved"), ("low",), ("low", "high"), ("low", "moved")]
+    ran += [("low",)] * 6 + [("low", "scheduler")]
+    clock = []
+
+    def stream(frame):
+        index = len(clock)
+        clock.append(100 if index in (0, 1, 11) else 1)
+        stream.work = models.video.stream.Work(ran[index], 1.0, False)
+        return np.zeros(frame.shape[:2], "uint8")
+
+    monkeypatch.setattr(videos.time, "perf_counter", lambda: float(sum(clock)))
+    monkeypatch.setattr(videos, "_opened", lambda *_: (stream, 2, ()))
+    summary = predict_video("a net", clip, tmp_path / "out.mp4")
+    assert (summary.frames, summary.mean_ms, summary.worst_ms) == (12, 1000, 1000)

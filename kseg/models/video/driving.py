@@ -1,11 +1,17 @@
 """A network in parts, as schedules drive it: which part to run, and what it leaves."""
 
-from concurrent.futures import Future, ThreadPoolExecutor
+import threading
+import weakref
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import keras
 
 from kseg.layers import Warping2D
 from kseg.models.video.costs import multiply_adds
+
+# Of a part: Keras on JAX takes the weights of a model away while it predicts, so that
+# two threads must not run one part at once, be it by two streams.
+_LOCKS = weakref.WeakKeyDictionary()
 
 
 class Net:
@@ -32,9 +38,13 @@ class Net:
         self.reset()
 
     def reset(self):
-        """Forgets all frames; waits for what runs in the background."""
+        """Forgets all frames.
+
+        Waits for what runs in the background, which cannot be stopped; its result is
+        dropped, and its error too.
+        """
         if self.job is not None and not self.job.cancel():
-            self.job.exception()
+            wait([self.job])
         self.cache, self.memory, self.ran = {}, {}, []
         self.job = self.scores = self._job_inputs = None
 
@@ -75,7 +85,9 @@ class Net:
 
     def compute(self, name, inputs):
         """The outputs of a part: in any thread, and without a change to the cache."""
-        return self.parts[name].predict_on_batch(inputs)
+        part = self.parts[name]
+        with _LOCKS.setdefault(part, threading.Lock()):
+            return part.predict_on_batch(inputs)
 
     def renew_key(self):
         """Runs the heavy part of the network on this frame, and uses it from now on."""
@@ -105,6 +117,13 @@ class Net:
 
     def move_scores(self):
         """Moves the scores of the frame before along the flow of this frame."""
+        sizes = [x.shape[1:3] for x in (self.scores, self.cache["image"])]
+        if sizes[0] != sizes[1]:
+            raise ValueError(
+                '`schedule` must not be "warp:n" for a network whose scores have another '
+                f"size than its image. Received: scores of size {sizes[0]} for an image "
+                f"of size {sizes[1]}"
+            )
         moved = self._warping([self.scores, self.cache["flow"]])
         self.scores = keras.ops.convert_to_numpy(moved)
 

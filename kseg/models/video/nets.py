@@ -44,6 +44,12 @@ def drivable(model, schedule, size, at=None):
                 '`schedule` must be "every", "skip:n" or "warp:n" for a network with '
                 f"state, which runs as a whole. Received: schedule={schedule}"
             )
+        if "flow" in model.input and getattr(schedule, "period", 1) > 1:
+            raise ValueError(
+                '`schedule` must be "every" for a network that takes optical flow: its '
+                "state is of the frame before, which others leave out. "
+                f"Received: schedule={schedule}"
+            )
         return WholeNet(model, initial_state(model, 1, size))
     if not cuts(model):
         if in_one and at is None:
@@ -121,7 +127,9 @@ class StagedNet(Net):
         self._finish_with(self._fusion)
 
     def _labels(self):
-        return self.cache[self._signal].argmax(-1)
+        features = self.cache[self._signal]
+        # Of one channel the strongest is always the same.
+        return features > 0 if features.shape[-1] == 1 else features.argmax(-1)
 
 
 class KeyFrameNet(Net):

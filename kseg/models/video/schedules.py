@@ -83,7 +83,7 @@ class Fixed:
             _check_period("periods", period)
 
     def step(self, net, number):
-        if isinstance(self.periods, int):
+        if not isinstance(self.periods, tuple):
             net.begin()
             if number % self.periods == 0:
                 net.renew_key()
@@ -145,7 +145,7 @@ class Adaptive:
 
     The difference is between 0 and 1. In a network of stages it is the share of
     positions whose strongest channel, behind the last stage but one, is another one
-    than at the last key. In a low-latency network it is what its scheduler predicts.
+    than at the last key; of one channel alone, its sign. In a low-latency network it is what its scheduler predicts.
 
     References:
     - [Clockwork Convnets](https://arxiv.org/abs/1608.03609) (ECCV workshops 2016)
@@ -178,7 +178,8 @@ class LowLatency:
 
     The frame that asks for a new key, and those that follow, go out from the key
     before; the key's heavy part runs in a thread of its own, one at a time. The first
-    frame alone waits.
+    frame waits for its key, and so does the first of every scene that a stream finds;
+    that one also waits for the key that is being made, which is dropped.
 
     Reference:
     - [Low-Latency Video Semantic Segmentation](https://arxiv.org/abs/1804.00389) (CVPR

@@ -47,8 +47,8 @@ def stfcn(
     over clips, for `fit`.
 
     The paper's nets on AlexNet and on dilated convolutions (Dilation8) are not offered.
-    Their hidden states were clipped in training; clip gradients in the optimizer
-    (`clipnorm`).
+    The gradients of their hidden states were clipped in training, at 0.1; clip those of
+    the weights in the optimizer (`clipnorm`).
 
     Reference:
     - [STFCN: Spatio-Temporal FCN for Semantic Video Segmentation](

@@ -10,10 +10,9 @@ from kseg.models.inference import photo_size
 from kseg.models.video.driving import as_dict
 from kseg.models.video.masks import mask_model
 from kseg.models.video.nets import drivable
+from kseg.models.video.scenes import distance, histogram
 from kseg.models.video.schedule_texts import parse_schedule
 from kseg.models.video.schedules import Warp
-
-_BINS = 16  # Of a colour, where the colours of two frames are compared.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +43,8 @@ class Stream:
     | schedule | what runs | for |
     |---|---|---|
     | `"every"` | all of the network on every frame | all networks |
-    | `"skip:2"` | all on every 2nd frame, whose mask is shown twice | all networks |
-    | `"warp:2"` | the same, whose scores are moved along optical flow | all networks |
+    | `"skip:2"` | all on every 2nd frame, whose mask is shown twice | all but `netwarp` |
+    | `"warp:2"` | the same, whose scores are moved along optical flow | all but `netwarp` |
     | `"fixed:3"` | the last stage, or a key, on every 3rd frame | all without state |
     | `"adaptive:0.25"` | the same, where frames differ by so much | all without state |
     | `"low_latency:5"`, `"low_latency:0.3"` | the same two, in the background | all without state |
@@ -60,7 +59,8 @@ class Stream:
             `None`: behind its coarsest maps, and the two next finer ones before.
         flow: Function of a frame and the frame before that returns the optical flow from
             the one to the other, such as `kseg.data.flow.optical_flow`; for `netwarp` and
-            `"warp:2"`. It gets frames at the size of the network's input.
+            `"warp:2"`. It gets frames in RGB at the size of the network's input; what it
+            does not know (NaN or infinite) is taken for 0.
         scene_cut: Where the colours of two frames differ by more than this share, a new
             scene begins and the stream forgets what was before; `None` never does.
             Defaults to `0.2`, our own choice: the frames of four videos at 15 to 25 a
@@ -171,9 +171,9 @@ class Stream:
                 f"{self._size}; call `reset()` in front of another video. Received: "
                 f"frame {self.num_frames + 1} of size {size}"
             )
-        colors = _histogram(frame)
+        colors = histogram(frame)
         is_cut = self._colors is not None and self._scene_cut is not None
-        is_cut = is_cut and _distance(colors, self._colors) > self._scene_cut
+        is_cut = is_cut and distance(colors, self._colors) > self._scene_cut
         if is_cut:
             self.reset()
         self._set_size(size)
@@ -204,21 +204,25 @@ class Stream:
 
     def _inputs(self, frame):
         """What the network takes of a frame, by name."""
-        height, width = self._net_size
         picture = Image.fromarray(frame)
+        pixels = image = self._resized(picture)
         if self._image.shape[-1] == 1:
-            picture = picture.convert("L")
-        picture = picture.resize((width, height), Image.Resampling.BILINEAR)
-        pixels = np.asarray(picture).reshape(height, width, -1)
-        inputs = {"image": pixels[None].astype("float32")}
+            image = self._resized(picture.convert("L"))
+        inputs = {"image": image[None].astype("float32")}
         if self._takes_flow or (
             isinstance(self.schedule, Warp)
             and self.schedule.needs_flow(self.num_frames)
         ):
             before = pixels if self._before is None else self._before
-            inputs["flow"] = np.asarray(self._flow(pixels, before), "float32")[None]
+            flow = np.asarray(self._flow(pixels, before), "float32")
+            inputs["flow"] = np.nan_to_num(flow, nan=0, posinf=0, neginf=0)[None]
         self._before = pixels
         return inputs
+
+    def _resized(self, picture):
+        height, width = self._net_size
+        resized = picture.resize((width, height), Image.Resampling.BILINEAR)
+        return np.asarray(resized).reshape(height, width, -1)
 
     def _to_mask(self, scores):
         if self._masks is None:
@@ -235,16 +239,3 @@ def _check(frame):
             "`frame` must be an RGB image of shape (height, width, 3). "
             f"Received: frame.shape={frame.shape}"
         )
-
-
-def _histogram(frame):
-    """Shares of the values of each colour, `(3, bins)`, of some ten thousand pixels."""
-    step = max(1, int((frame.shape[0] * frame.shape[1] / 10_000) ** 0.5))
-    values = frame[::step, ::step].reshape(-1, 3) // (256 // _BINS)
-    counts = [np.bincount(values[:, color], minlength=_BINS) for color in range(3)]
-    return np.array(counts) / len(values)
-
-
-def _distance(colors, before):
-    """Share of the pixels whose colour value the other frame lacks, for the worst."""
-    return float(np.abs(colors - before).sum(-1).max() / 2)

@@ -513,3 +513,59 @@ def test_what_is_no_network():
         Stream(keras.Model({"picture": x}, {"probabilities": x}))
     with pytest.raises(ValueError, match="`scene_cut` must be from 0 to 1"):
         Stream(models.unet((32, 32, 3), 2, filters=(2, 4)), scene_cut=50)
+
+
+@pytest.mark.parametrize("schedule", ["skip:2", "warp:2"])
+def test_a_net_that_takes_flow_runs_on_every_frame(schedule, image_net):
+    net = netwarp(image_net, "dropout3")
+    with pytest.raises(ValueError, match=r'"every" for a network that takes .*period=2'):
+        Stream(net, schedule, flow=lambda *_: None)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_unknown_flow_is_none(value, image_net, moving):
+    def flow(frame, _):
+        return np.full((*frame.shape[:2], 2), value)
+
+    stream = Stream(image_net, "warp:2", flow=flow)
+    first, second = masks_of(stream, moving[:2])
+    np.testing.assert_array_equal(first, second)
+
+
+def test_flow_is_of_the_colours_where_the_net_sees_grey(moving):
+    asked = []
+
+    def flow(frame, previous):
+        asked.append((frame, previous))
+        return np.zeros((*frame.shape[:2], 2), "float32")
+
+    net = models.unet((32, 48, 1), 2, filters=(2, 4))
+    masks_of(Stream(net, "warp:2", flow=flow), moving[:2])
+    np.testing.assert_array_equal(asked, [(moving[1], moving[0])])
+
+
+def test_scores_of_another_size_are_not_moved(moving):
+    image = keras.Input((32, 48, 3))
+    net = keras.Model(image, keras.layers.Conv2D(2, 3, activation="softmax")(image))
+    stream = Stream(net, "warp:2", flow=lambda *_: np.zeros((32, 48, 2)))
+    stream(moving[0])
+    with pytest.raises(ValueError, match=r"size \(30, 46\) for .* size \(32, 48\)"):
+        stream(moving[1])
+
+
+def test_deviation_of_one_channel_is_that_of_its_sign(moving):
+    x = image = keras.Input((32, 48, 3))
+    for name in ("first", "second"):
+        x = keras.layers.Conv2D(1, 1, strides=2, name=name)(x)
+    scores = keras.layers.UpSampling2D(4)(keras.layers.Conv2D(2, 1)(x))
+    net = keras.Model(image, scores)
+    net.get_layer("first").set_weights(
+        [np.float32([1, 0, 0]).reshape(1, 1, 3, 1), np.float32([-100])]
+    )
+    stream = Stream(net, "adaptive:2", at=["first", "second"])
+    masks_of(stream, moving[:4])
+    signs = moving[[0, 3], ::2, ::2, 0] > 100
+    expected = (signs[0] != signs[1]).mean()
+    assert 0 < stream._net.deviation() == pytest.approx(expected)
+
+
