@@ -11,7 +11,7 @@ exact inference. It needs Linux.
 
     python -m venv .venv-pydensecrf
     .venv-pydensecrf/bin/pip install pydensecrf2==1.1 numpy
-    taskset -c 0 python benchmarks/crf.py --camvid ../shared/data/camvid
+    taskset -c 0 python benchmarks/crf.py --camvid path/to/camvid
 
 Without `--camvid` the image and its classes are made up.
 """

@@ -3,7 +3,7 @@
 Every image of a data set's validation split is segmented by a net that `kseg train`
 made, at the image's own size, and refined by published parameters. Nothing is tuned.
 
-    python benchmarks/crf_effect.py runs/camvid_unet/best.keras ../shared/data/camvid
+    python benchmarks/crf_effect.py runs/camvid_unet/best.keras path/to/camvid
     python benchmarks/crf_effect.py NET DATA --preset deeplab_v1 --images 20
 """
 

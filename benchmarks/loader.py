@@ -7,7 +7,7 @@ albumentations in a DataLoader of PyTorch, each in a process of its own, by turn
 All deliver float32 images, 0 to 255, and integer masks, interpolate images bilinearly
 and take the nearest neighbours in masks. `--recipe colour` stops after colour.
 
-    python benchmarks/loader.py ../shared/data/ccp --peer .venv-albumentations/bin/python
+    python benchmarks/loader.py path/to/ccp --peer .venv-albumentations/bin/python
 
 The time of the processors is that of the library's process and its workers.
 `benchmarks/waiting.py` measures how long training waits for the loader.
@@ -77,15 +77,16 @@ def print_rates(turns, arguments):
     for name in turns:
         if name == "kseg":
             continue
-        for title, place in (("images/s", 0), ("of a core", 1)):
-            # Turn by turn, so that what else runs on the machine cancels out.
+        for title, place in (("images/s", 0), ("images per core-second", 1)):
+            # Turn by turn, so that what else runs on the machine cancels out. Both are
+            # times of as many images: theirs / own is what kseg makes in theirs.
             ratios = [
                 theirs[place] / own[place]
                 for own, theirs in zip(turns["kseg"], turns[name], strict=True)
             ]
             listed = ", ".join(f"{ratio:.2f}" for ratio in sorted(ratios))
             print(
-                f"kseg / {name:15} {title:10} {statistics.median(ratios):.2f} ({listed})"
+                f"kseg / {name:15} {title:22} {statistics.median(ratios):.2f} ({listed})"
             )
 
 

@@ -4,7 +4,7 @@ Every frame of CamVid's validation split, which is a video of 101 frames at 15 f
 second with a label for each, goes through a stream, one schedule after the other. Frames
 come at that rate, so that work in the background has the time that it would have.
 
-    python benchmarks/video.py runs/camvid_deeplab/best.keras ../shared/data/camvid
+    python benchmarks/video.py runs/camvid_deeplab/best.keras path/to/camvid
     python benchmarks/video.py NET DATA -o runs/video \\
         --low-latency runs/video/deeplab_v3_plus/low_latency.keras \\
         --netwarp runs/video/deeplab_v3_plus/netwarp.keras

@@ -4,8 +4,8 @@ Prints what a sample costs in milliseconds of one core, and the share of a train
 step's time that is spent waiting for the next batch. Target: below 5 % on two cores.
 `benchmarks/loader.py` sets the loader beside others.
 
-    python benchmarks/waiting.py ../shared/data/ccp
-    taskset -c 0,1 python benchmarks/waiting.py ../shared/data/ccp --net unet
+    python benchmarks/waiting.py path/to/ccp
+    taskset -c 0,1 python benchmarks/waiting.py path/to/ccp --net unet
 """
 
 import argparse

@@ -8,6 +8,7 @@ where it was. `summary.json` has the figures of the test scenes.
 """
 
 import argparse
+import functools
 import json
 import sys
 import time
@@ -17,6 +18,7 @@ import keras
 import numpy as np
 
 from kseg import data, losses, metrics, models, plot
+from kseg.files import write_json, write_whole
 from kseg.training import schedules
 from kseg.training.run_folder import RunFolder
 
@@ -74,7 +76,7 @@ def main():
     seconds = time.process_time() - start
     figures = evaluate(model, arguments)
     summary = {"command": sys.argv, "cpu_seconds_of_this_call": seconds, **figures}
-    (arguments.output / "summary.json").write_text(json.dumps(summary, indent=2))
+    write_json(arguments.output / "summary.json", summary)
     print(json.dumps(figures, indent=2))
 
 
@@ -174,7 +176,8 @@ def paint(rooms, predicted, scenes, path):
     for name, color in zip(scenes.class_names, colors, strict=True):
         axes[0, 1].scatter([], [], 20, [color], label=name)
     figure.legend(loc="outside lower center", ncols=len(colors), frameon=False)
-    figure.savefig(path, dpi=90, pil_kwargs={"quality": 75})
+    save = functools.partial(figure.savefig, dpi=90, pil_kwargs={"quality": 75})
+    write_whole(path, save)
 
 
 if __name__ == "__main__":

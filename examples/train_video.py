@@ -1,6 +1,6 @@
 """From a trained image net to nets for video, on CamVid: half an hour on 2 cores.
 
-    python examples/train_video.py runs/camvid_deeplab/best.keras ../shared/data/camvid
+    python examples/train_video.py runs/camvid_deeplab/best.keras path/to/camvid
 
 The training frames of CamVid are a second apart, so the pairs of frames to learn from are
 made by a camera that moves over the photos. The image net stays as it is: trained are the

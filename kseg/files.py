@@ -2,6 +2,7 @@
 
 import errno
 import glob
+import hashlib
 import json
 import os
 import secrets
@@ -19,7 +20,7 @@ def as_path(path, name="path"):
 
 
 def write_whole(path, write):
-    """Writes a file in one step: it is whole, or as it was before.
+    """Writes a file in one step: it is whole, or as it was before; links stay links.
 
     Args:
         path: The file, in a folder that exists.
@@ -29,7 +30,7 @@ def write_whole(path, write):
     Raises:
         OSError: If the disk is full or the folder cannot be written; nothing is left.
     """
-    path = Path(path)
+    path = Path(path).resolve()
     temporary = unfinished_path(path)
     try:
         if isinstance(write, bytes):
@@ -60,7 +61,7 @@ def write_json(path, value):
 def unfinished_path(path) -> Path:
     """Returns a new name beside a file, for what is to become that file."""
     # Keras and Pillow choose the format by the suffix.
-    name = f".{path.stem}.{secrets.token_hex(4)}.partial{path.suffix}"
+    name = f".{_short(path.stem)}.{secrets.token_hex(4)}.partial{path.suffix}"
     return path.with_name(name)
 
 
@@ -71,9 +72,15 @@ def remove_unfinished(folder, stem=None):
         folder: The folder.
         stem: Of which file, without its suffix; `None` for all of them.
     """
-    names = "*" if stem is None else f"{glob.escape(stem)}.{'[0-9a-f]' * 8}"
+    names = "*" if stem is None else f"{glob.escape(_short(stem))}.{'[0-9a-f]' * 8}"
     for path in Path(folder).glob(f".{names}.partial*"):
         path.unlink(missing_ok=True)
+
+
+def _short(stem):
+    """A stem to which more can be added: names have 255 bytes at most."""
+    name = os.fsencode(stem)
+    return stem if len(name) < 200 else hashlib.sha256(name).hexdigest()
 
 
 def checked_path(path, suffix: str = ".tflite", name: str = "path") -> Path:

@@ -1,5 +1,7 @@
 """Clouds of points for an export: how many, which ones, and how a file runs on them."""
 
+from numbers import Integral
+
 import numpy as np
 
 from kseg.mobile.runtime import open_interpreter
@@ -19,16 +21,22 @@ def static_points(model, size) -> tuple[tuple[int], int]:
         size: Number of points, or `None` for the model's own.
 
     Raises:
-        ValueError: If the number is not given, or another than the model's own.
+        ValueError: If the number is not given, or another than the model's own; or if
+            the model takes several clouds at once.
     """
-    _, points, channels = model.inputs[0].shape
+    batch, points, channels = model.inputs[0].shape
+    if batch not in (None, 1):
+        raise ValueError(
+            "`model` must take a batch of 1 or of any size, because a file takes one "
+            f"cloud. Received: {model.name!r} of input {tuple(model.inputs[0].shape)}"
+        )
     if size is None and points is None:
         raise ValueError(
             "`size` must be the number of points, because the model takes any and a "
             f"file one: size=2048. Received: size=None, {model.name!r} of input "
             f"({points}, {channels})"
         )
-    if size is not None and (isinstance(size, bool) or not isinstance(size, int)):
+    if size is not None and (isinstance(size, bool) or not isinstance(size, Integral)):
         raise ValueError(
             f"`size` must be an integer, the number of points. Received: size={size!r}"
         )
@@ -37,7 +45,7 @@ def static_points(model, size) -> tuple[tuple[int], int]:
             f"`size` must be the model's own number of points, {points or 'at least 1'}, "
             f"or left out. Received: size={size}"
         )
-    return (size or points,), channels
+    return (int(size or points),), channels
 
 
 def check_options(precision, labels):

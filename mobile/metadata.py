@@ -22,6 +22,7 @@ from kseg.mobile.graph import pack, schema, unpack
 _ENTRY = "TFLITE_METADATA"
 _SEGMENTER_ENTRY = "SEGMENTER_METADATA"
 _LABELS_FILE = "labels.txt"
+_MOST_LABEL_BYTES = 2**20
 _ACTIVATIONS = ("none", "sigmoid", "softmax")  # the schema's order
 
 # Field numbers of the schema's tables, and the values that its enums take here.
@@ -78,7 +79,8 @@ def write_metadata(model: bytes, metadata: Metadata) -> bytes:
             f"`activation` must be one of {_ACTIVATIONS}. "
             f"Received: activation={metadata.activation!r}"
         )
-    if any("\n" in label or not label for label in metadata.labels):
+    # Also what only some readers take for a line break; "" has no line.
+    if any(label.splitlines() != [label] for label in metadata.labels):
         raise ValueError(
             "`labels` must be non-empty names without line breaks. "
             f"Received: labels={metadata.labels}"
@@ -230,7 +232,11 @@ def _decode_model(data, content):
 
 def _read_labels(content, name):
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        return tuple(archive.read(name).decode().splitlines())
+        size = archive.getinfo(name).file_size
+        if size > _MOST_LABEL_BYTES:
+            raise ValueError(f"labels of {size} bytes, {_MOST_LABEL_BYTES} at most")
+        text = archive.read(name).decode().removesuffix("\n")
+    return tuple(label.removesuffix("\r") for label in text.split("\n"))
 
 
 def channel_labels(labels, num_classes):

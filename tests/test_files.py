@@ -9,7 +9,13 @@ import sys
 import pytest
 
 import kseg
-from kseg.files import checked_path, remove_unfinished, write_whole
+from kseg.files import (
+    checked_path,
+    remove_unfinished,
+    unfinished_path,
+    write_json,
+    write_whole,
+)
 
 
 def test_a_file_is_replaced_in_one_step(tmp_path):
@@ -18,6 +24,28 @@ def test_a_file_is_replaced_in_one_step(tmp_path):
         write_whole(path, content)
         assert [file.name for file in tmp_path.iterdir()] == ["net.tflite"]
         assert path.read_bytes() == content
+
+
+def test_a_link_stays_one(tmp_path):
+    (tmp_path / "disk").mkdir()
+    path = tmp_path / "net.json"
+    path.symlink_to(tmp_path / "disk" / "real.json")
+    for value in (1, 2):
+        write_json(path, value)
+        assert path.is_symlink()
+        assert (tmp_path / "disk" / "real.json").read_text() == f"{value}\n"
+
+
+def test_names_as_long_as_the_file_system_takes(tmp_path):
+    path = tmp_path / ("\u00e4" * 124 + ".tflite")  # 255 bytes
+    write_whole(path, b"content")
+    assert path.read_bytes() == b"content"
+    unfinished = unfinished_path(path)
+    unfinished.write_bytes(b"half")
+    remove_unfinished(tmp_path, "a")
+    assert unfinished.exists()
+    remove_unfinished(tmp_path, path.stem)
+    assert not unfinished.exists()
 
 
 def test_the_umask_decides_who_may_read(tmp_path):

@@ -33,7 +33,8 @@ def loader(
     a worker that ends. No more than `max_queue_size` batches are held ahead.
 
     Samples may be clips: `image` of `(frames, height, width, 3)`, with a mask for each
-    frame or for the last one. All frames get the same augmentation.
+    frame or for the last one. All frames get the same augmentation. `mix` and
+    `kseg.data.augment.RandomBackground` need a mask for each frame, and raise without.
 
     Example:
 

@@ -45,9 +45,10 @@ class VideoWriter:
         self.count = 0
         self._size = None
         self._writer = None
-        self._partial = unfinished_path(self.path)
+        target = self.path.resolve()  # The file that a link stands for.
+        self._partial = unfinished_path(target)
         opencv()
-        remove_unfinished(self.path.parent, self.path.stem)
+        remove_unfinished(target.parent, target.stem)
 
     def write(self, frame):
         """Appends a frame, uint8 of shape `(height, width, 3)`, RGB."""

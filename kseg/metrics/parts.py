@@ -8,10 +8,11 @@ import numpy as np
 from keras import ops
 
 from kseg.metrics import confusion, pixels, ratios
-from kseg.metrics.confusion import ConfusionMatrix
+from kseg.metrics.confusion import WORD, ConfusionMatrix
 
 # Shapes' IoUs are summed as whole numbers of this part, so that order does not matter.
 _UNIT = 2**20
+_HALF = 2**10
 
 
 @keras.saving.register_keras_serializable(package="kseg.metrics")
@@ -25,7 +26,8 @@ class PartIoU(ConfusionMatrix):
     - `"instance_mean_iou"`: mean over all shapes
     - `"category_mean_iou"`: mean over the categories of the means over their shapes
 
-    Both are NaN before the first shape. IoUs of shapes are rounded to 2**-20.
+    Both are NaN before the first shape, and after a compiled step in which a shape had
+    parts of several categories, where eager calls raise. IoUs of shapes are rounded to 2**-20.
 
     Reference:
     - [A Scalable Active Framework for Region Annotation in 3D Shape
@@ -77,9 +79,10 @@ class PartIoU(ConfusionMatrix):
         self._direction = "up"  # for callbacks with mode="auto"
         self._sums = self._add_counts(len(counts), "sums")
         self._shapes = self._add_counts(len(counts), "shapes")
+        self._mixed = self._add_counts(1, "mixed")
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        category = self._category(ops.convert_to_tensor(y_true))
+        category, mixed = self._category(ops.convert_to_tensor(y_true))
         if len(self._parts) > 1:
             mask = getattr(y_pred, "_keras_mask", None)
             if mask is not None:  # The restricted scores have none.
@@ -107,9 +110,17 @@ class PartIoU(ConfusionMatrix):
         counts = ops.any(valid[..., 0] > 0, axis=1)  # not a shape of ignored points
         units = ops.where(counts, ops.cast(ops.round(mean * _UNIT), "int32"), 0)
         number = len(self._parts)
-        self._add(self._sums, ops.segment_sum(units, category, number))
+        # In halves, or the sum over 2,048 shapes would not fit into int32.
+        high, low = (
+            ops.segment_sum(half, category, number)
+            for half in (units // _HALF, units % _HALF)
+        )
+        carry = high // (WORD // _HALF)
+        low = low + (high - carry * (WORD // _HALF)) * _HALF
+        self._add(self._sums, low, carry)
         ones = ops.cast(counts, "int32")
         self._add(self._shapes, ops.segment_sum(ones, category, number))
+        self._add(self._mixed, ops.sum(ops.cast(mixed, "int32"), keepdims=True))
 
     def result(self):
         """Returns a dict of two float32 scalars."""
@@ -123,11 +134,25 @@ class PartIoU(ConfusionMatrix):
         }
         return {name: self._unless_bad(value) for name, value in values.items()}
 
+    def check(self):
+        """As in `ConfusionMatrix`; and raises if a shape had parts of two categories."""
+        super().check()
+        mixed = int(ops.convert_to_numpy(confusion.as_float(self._mixed))[0])
+        if mixed:
+            raise ValueError(
+                f"`y_true` of metric {self.name!r} must hold parts of one category per "
+                f"shape. Received: {mixed} shapes with parts of several"
+            )
+
     def get_config(self):
         return {**super().get_config(), "categories": self.categories}
 
+    def _unless_bad(self, value):
+        value = super()._unless_bad(value)
+        return ops.where(ops.any(self._mixed > 0), math.nan, value)
+
     def _category(self, truth):
-        """Returns the int32 category of each shape, by its highest label that counts."""
+        """The int32 category of each shape, by its highest label, and which are mixed."""
         labels = ops.cast(truth, "int32")
         labels = ops.reshape(labels, (ops.shape(labels)[0], -1))
         valid = ops.logical_and(labels >= 0, labels < self._size)
@@ -137,14 +162,15 @@ class PartIoU(ConfusionMatrix):
         category = ops.take(table, ops.clip(labels, 0, self._size - 1))
         highest = ops.max(ops.where(valid, category, 0), axis=1)
         differs = ops.logical_and(valid, ops.not_equal(category, highest[:, None]))
+        differs = ops.any(differs, axis=1)
         if pixels.is_true(ops.any(differs)):
-            row = int(np.argmax(ops.convert_to_numpy(ops.any(differs, axis=1))))
+            row = int(np.argmax(ops.convert_to_numpy(differs)))
             found = np.unique(ops.convert_to_numpy(labels)[row]).tolist()
             raise ValueError(
                 f"`y_true` of metric {self.name!r} must hold parts of one category per "
                 f"shape. Received: shape {row} with the parts {found}"
             )
-        return highest
+        return highest, differs
 
     def _restricted(self, y_pred, category):
         """Scores with minus infinity for the parts of other categories."""

@@ -199,7 +199,9 @@ def test_a_frame_or_two_may_be_hidden(estimate, tmp_path):
 def test_early_end_that_may_be_no_damage_is_a_warning(name, count, said, tmp_path):
     clip = Video(write(tmp_path / "a.mp4", count).rename(tmp_path / name))
     clip._count = said
-    with pytest.warns(UserWarning, match=rf"frame {count + 1} of the {said} of .*{name}"):
+    with pytest.warns(
+        UserWarning, match=rf"frame {count + 1} of the {said} of .*{name}"
+    ):
         assert len(list(clip)) == count
 
 

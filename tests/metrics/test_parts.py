@@ -113,6 +113,36 @@ def test_parts_of_two_categories_in_a_shape_are_an_error():
         PartIoU(9, CATEGORIES).update_state(labels, scores)
 
 
+def test_mixed_shapes_in_a_compiled_step_make_it_nan_and_check_raise():
+    labels, scores = shapes(4)
+    labels[1, 3] = 0
+    inputs = keras.Input((40, 9))
+    model = keras.Model(inputs, keras.layers.Activation("softmax")(inputs))
+    metric = PartIoU(9, CATEGORIES)
+    model.compile(loss="sparse_categorical_crossentropy", metrics=[metric])
+    model.jit_compile = False
+    if keras.backend.backend() == "torch":  # has no compiled step by default
+        pytest.skip("PyTorch runs steps eagerly, where the metric raises")
+    logs = model.evaluate(scores, labels, verbose=0, return_dict=True)
+    assert np.isnan(logs["instance_mean_iou"])
+    if keras.backend.backend() == "tensorflow":  # JAX leaves the state elsewhere
+        with pytest.raises(
+            ValueError, match="Received: 1 shapes with parts of several"
+        ):
+            metric.check()
+        metric.reset_state()
+        metric.check()
+
+
+@pytest.mark.parametrize("count", [2047, 2048, 5000])
+def test_many_perfect_shapes_in_one_update_are_1(count):
+    labels = np.zeros((count, 2), "int32")
+    metric = PartIoU(2, (1, 1))
+    for _ in range(2):
+        metric.update_state(labels, labels)
+    assert found(metric) == {"instance_mean_iou": 1.0, "category_mean_iou": 1.0}
+
+
 @pytest.mark.parametrize("categories", [(4, 2), (4, 5, 0), (4.5, 4.5), (10,)])
 def test_categories_that_do_not_add_up(categories):
     with pytest.raises(ValueError, match="add up to num_classes=9. Received: cat"):

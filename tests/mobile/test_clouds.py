@@ -8,6 +8,7 @@ from ai_edge_litert.interpreter import Interpreter
 from kseg import losses, mobile, models
 from kseg.data.datasets import KinectScenes
 from kseg.data.points import Blocks, loader, unit_sphere
+from kseg.mobile.clouds import static_points
 
 POINTS = 256
 
@@ -125,3 +126,12 @@ def test_what_no_file_can_be_made_of(model, tmp_path, arguments, error, message)
     with pytest.raises(error, match=message):
         mobile.export(model, tmp_path / "net.tflite", **arguments)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_number_of_points_may_be_of_numpy_and_the_batch_must_be_one():
+    net = keras.Sequential([keras.Input((None, 3)), keras.layers.Dense(2)])
+    size, channels = static_points(net, np.int64(64))
+    assert (size, channels) == ((64,), 3) and type(size[0]) is int
+    pair = keras.Sequential([keras.Input((64, 3), batch_size=2), keras.layers.Dense(2)])
+    with pytest.raises(ValueError, match=r"batch of 1.*of input \(2, 64, 3\)"):
+        static_points(pair, None)

@@ -99,7 +99,8 @@ def test_a_file_without_metadata_has_none(net):
 def test_wrong_values_are_refused(content):
     with pytest.raises(ValueError, match="`activation` must be one of.*'relu'"):
         write_metadata(content, Metadata(activation="relu"))
-    for labels in (("a\nb",), ("", "b")):
+    breaks = ("\n", "\r", "\x0b", "\x85", "\u2028")
+    for labels in (*((f"a{mark}b",) for mark in breaks), ("a\n",), ("", "b")):
         with pytest.raises(ValueError, match="`labels` must be non-empty names"):
             write_metadata(content, Metadata(labels=labels))
 
@@ -109,3 +110,22 @@ def test_a_truncated_file_is_an_error(content, kept):
     written = write_metadata(content, FULL)
     with pytest.raises(ValueError, match=r"`model` must be a complete.*Received"):
         read_metadata(written[:kept])
+
+
+def test_labels_of_other_writers(content):
+    """Lines of Windows, and letters that Python alone takes for line breaks."""
+    bare = write_metadata(content, Metadata(labels=("a",)))
+    bare = bare[: bare.rindex(b"PK\x03\x04")]
+    for text, labels in (
+        ("a\r\nb\r\n", ("a", "b")),
+        ("x\u2028y\nz", ("x\u2028y", "z")),
+    ):
+        file = io.BytesIO(bare)
+        with zipfile.ZipFile(file, "a") as archive:
+            archive.writestr("labels.txt", text)
+        assert read_metadata(file.getvalue()).labels == labels
+    file = io.BytesIO(bare)
+    with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("labels.txt", bytes(2**20 + 1))
+    with pytest.raises(ValueError, match="labels of 1048577 bytes, 1048576 at most"):
+        read_metadata(file.getvalue())

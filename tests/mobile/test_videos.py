@@ -170,7 +170,9 @@ def test_output_is_named_before_the_net_is_loaded(clip, tmp_path):
 
 
 def test_a_schedule_of_photos_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="for a `--video`. Received: --schedule skip:2"):
+    with pytest.raises(
+        ValueError, match="for a `--video`. Received: --schedule skip:2"
+    ):
         kseg("predict", "no net", "a.jpg", "--schedule", "skip:2", "-o", tmp_path)
 
 
@@ -184,7 +186,13 @@ def test_names_beside_nothing(tmp_path, monkeypatch):
 
 def test_times_are_of_frames_without_compiling(clip, tmp_path, monkeypatch):
     """The parts by frame: what is new takes 100 s by this clock, the rest 1 s."""
-    ran = [("low", "high"), ("low", "moved"), ("low",), ("low", "high"), ("low", "moved")]
+    ran = [
+        ("low", "high"),
+        ("low", "moved"),
+        ("low",),
+        ("low", "high"),
+        ("low", "moved"),
+    ]
     ran += [("low",)] * 6 + [("low", "scheduler")]
     clock = []
 

@@ -18,7 +18,8 @@ class RandomBackground(Transform):
 
     The border between the two is interpolated as the image is. Pixels of the ignore
     class, and what lies beyond the photo, stay as they are; so does the mask, in which
-    background is background. Without a mask nothing is done.
+    background is background. Without a mask nothing is done; a clip needs a mask for
+    each frame.
 
     Example:
 

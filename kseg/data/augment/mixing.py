@@ -42,7 +42,8 @@ class Mix:
         shapes = [np.shape(array) for array in (image, mask, other_image, other_mask)]
         if shapes[:2] != shapes[2:] or shapes[0][:-1] != shapes[1]:
             raise ValueError(
-                "`sample` and `other` must be pairs of image and mask of one size. "
+                "`sample` and `other` must be pairs of image and mask of one size, clips "
+                "with a mask for each frame. "
                 f"Received: shapes {', '.join(map(str, shapes))}"
             )
         taken = self.region(other_mask, rng)

@@ -63,6 +63,17 @@ class Transform:
             )
         truth = mask[-1] if many else mask
         plan = self.sample(rng, frames.shape[1:3], size, truth)
+        if (
+            mask is not None
+            and not many
+            and any(hasattr(s, "bind") for s in plan.steps)
+        ):
+            raise ValueError(
+                "`mask` must have a mask for each frame where a transform such as "
+                "RandomBackground replaces what the mask leaves: that of the last frame "
+                "would wipe out what moves. "
+                f"Received: image of shape {frames.shape}, mask of shape {mask.shape}"
+            )
         truths = mask if many else [truth] * len(frames)
         clip = np.stack(
             [plan.image(f, truth=t) for f, t in zip(frames, truths, strict=True)]

@@ -12,13 +12,21 @@ from kseg.plot import palette
 CLASSES = ("table", "object", "rest")
 _SPLITS = {"train": "learn", "test": "test"}
 _TREE = """\
-  <path>/learn0.npz …   test11.npz …   (xyz, rgb and label of each point)"""
+  <path>/learn/learn0.pcd …   learn44.pcd
+  <path>/test/test0.pcd …     test65.pcd
+or, of each point xyz, rgb and label:
+  <path>/learn0.npz …   test11.npz …"""
+_NUM_POINTS = 16384
 # Room for ten times the points of the published scenes.
 _MOST_BYTES = 2**26
 
 
 class KinectScenes(PointDataset):
     """Scenes of mOSD, things on a table, 16,384 points of each drawn from the image.
+
+    Of the published `.pcd` files the points that the camera missed, which are not finite,
+    are left out, and from the others as many are drawn, the same ones every time (all
+    where there are fewer). Points of `.npz` files are taken as they are.
 
     The modified Object Segmentation Database cuts off floor and walls: what is left is
     the table (stored as 1 to 9) and the objects on it (20 and more). Whatever else a
@@ -32,7 +40,7 @@ class KinectScenes(PointDataset):
       Environments](https://doi.org/10.1109/IROS.2012.6385661) (IROS 2012)
 
     Args:
-        path: Folder of the `.npz` files.
+        path: Folder of the download, with `learn` and `test`; or of `.npz` files.
         split: `"train"`, the files `learn*`, or `"test"`, the files `test*`.
 
     Raises:
@@ -43,28 +51,47 @@ class KinectScenes(PointDataset):
         "the Kinect scenes",
         "https://github.com/PointCloudLibrary/data/tree/master/segmentation/mOSD",
         _TREE,
-        ("learn*.npz", "test*.npz"),
+        ("learn/learn*.pcd", "test/test*.pcd"),
     )
 
     def __init__(self, path: str | Path, split: str = "train"):
         choose("split", split, _SPLITS)
         root, name = Path(path), _SPLITS[split]
-        files = root.glob(f"{name}*.npz")
+        files = [*root.glob(f"{name}/{name}*.pcd")] or root.glob(f"{name}*.npz")
         files = sorted(files, key=lambda f: (len(f.stem), f.stem))
         items = [(file.stem, file, file) for file in files]
         colors = palette(len(CLASSES), background=False)
         super().__init__(self.layout.complete(root, items), CLASSES, colors)
 
     def read_sample(self, id: str, points_path: Path, labels_path: Path) -> PointSample:
-        xyz, rgb, stored = _read(points_path)
+        read = _read_pcd if points_path.suffix == ".pcd" else _read_npz
+        points, stored = read(points_path)
         labels = np.full(len(stored), CLASSES.index("rest"), np.int32)
         labels[(stored >= 1) & (stored <= 9)] = CLASSES.index("table")
         labels[stored >= 20] = CLASSES.index("object")
-        points = np.concatenate([xyz, rgb], axis=1).astype(np.float32)
-        return PointSample(points, labels, id)
+        return PointSample(points.astype(np.float32), labels, id)
 
 
-def _read(path):
+def _read_pcd(path):
+    # At the call, as these files import this package.
+    from kseg.data.points.loading import draw
+    from kseg.data.points.reading import read_cloud
+
+    cloud = read_cloud(path, max_bytes=_MOST_BYTES)
+    cloud = cloud.take(np.isfinite(cloud.xyz).all(1))
+    if cloud.colors is None or cloud.labels is None or not len(cloud):
+        raise ValueError(
+            "A scene must have finite points, with colours and labels. "
+            f"Received: {str(path)!r} with {len(cloud)} finite points"
+        )
+    wanted = min(_NUM_POINTS, len(cloud))
+    cloud = cloud.take(draw(len(cloud), wanted, np.random.default_rng(0)))
+    return np.concatenate([cloud.xyz, cloud.colors], axis=1), cloud.labels
+
+
+def _read_npz(path):
+    from kseg.data.points.checking import check_cloud
+
     arrays = read_arrays(path, ("xyz", "rgb", "label"), _MOST_BYTES)
     xyz, rgb, label = (arrays.get(name) for name in ("xyz", "rgb", "label"))
     if (
@@ -76,11 +103,10 @@ def _read(path):
         or rgb.shape != xyz.shape
         or label.shape != xyz.shape[:1]
         or label.dtype.kind not in "iu"
-        or not np.isfinite(xyz).all()
     ):
         found = {name: array.shape for name, array in arrays.items()}
         raise ValueError(
-            "A scene must hold finite `xyz` and `rgb` of shape (points, 3) and integers "
+            "A scene must hold numbers `xyz` and `rgb` of shape (points, 3) and integers "
             f"`label` of shape (points,). Received: {str(path)!r} with {found}"
         )
-    return xyz, rgb, label
+    return check_cloud(f"points of {path}", np.concatenate([xyz, rgb], axis=1)), label

@@ -15,15 +15,18 @@ class PointSample:
     Attributes:
         points: float32 array of shape `(points, channels)`, x, y, z first.
         labels: int32 class ids of shape `(points,)`; `()` where the whole cloud is of
-            one class.
+            one class. `None` where they are unknown.
         id: Name of the sample, unique in its data set.
         category: For parts of objects the id of the kind of object, else `None`.
+        origin: float64 array of shape `(3,)`, what was subtracted from the coordinates of
+            the file; `None` for nothing.
     """
 
     points: np.ndarray
-    labels: np.ndarray
+    labels: np.ndarray | None
     id: str
     category: int | None = None
+    origin: np.ndarray | None = None
 
 
 class PointDataset(Dataset):
@@ -42,7 +45,7 @@ def read_numbers(path: Path, columns: int, first: int = 1) -> np.ndarray:
 
     Raises:
         ValueError: If a line holds other than that many finite numbers; the message
-            has its number, counted from `first`.
+            has its number, counted from `first` and with blank lines.
     """
     try:
         lines = path.read_text("utf-8").splitlines()
@@ -50,11 +53,13 @@ def read_numbers(path: Path, columns: int, first: int = 1) -> np.ndarray:
         raise ValueError(
             f"A point file must be readable text. Received: {str(path)!r} ({error})"
         ) from error
-    return parse_numbers([line for line in lines if line.strip()], columns, path, first)
+    return parse_numbers(lines, columns, path, first)
 
 
 def parse_numbers(lines, columns, path, first=1):
-    """The same of lines that are read already."""
+    """The same of lines that are read already; blank ones are left out."""
+    numbers = [number for number, line in enumerate(lines, first) if line.strip()]
+    lines = [line for line in lines if line.strip()]
     try:
         # One call for the whole file is much faster than one for each line.
         values = np.array(" ".join(lines).split(), np.float64)
@@ -64,7 +69,7 @@ def parse_numbers(lines, columns, path, first=1):
                 return values.reshape(-1, columns)
     except ValueError:
         pass
-    for number, line in enumerate(lines, first):
+    for number, line in zip(numbers, lines, strict=True):
         if not is_row(line, columns):
             raise ValueError(
                 f"A line of a point file must hold {columns} finite numbers. "

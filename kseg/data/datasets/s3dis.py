@@ -111,8 +111,9 @@ class S3DIS(PointDataset):
 def _read_object(file):
     """Rows `x y z red green blue` of one object, stray characters repaired."""
     text = file.read_bytes().decode("latin-1")
-    lines = [line for line in text.replace("\r\n", "\n").split("\n") if line.strip()]
-    if _CONTROL.search(text.replace("\r\n", "\n")):
+    text = text.replace("\r\n", "\n")
+    lines = text.split("\n")
+    if _CONTROL.search(text):
         lines = [
             _repair(line, number, file) if _CONTROL.search(line) else line
             for number, line in enumerate(lines, 1)

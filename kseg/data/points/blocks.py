@@ -34,8 +34,9 @@ class Blocks(PointDataset):
     - [PointNet](https://arxiv.org/abs/1612.00593) (CVPR 2017), section 5.1
 
     Args:
-        rooms: Data set of `PointSample`, with a label per point and the channels x, y,
-            z, and red, green, blue of 0 to 255 (needed without `viewpoint`).
+        rooms: Data set of `PointSample`, with a label per point (or `None`, for
+            `predict_rooms`) and the channels x, y, z, and red, green, blue of 0 to 255
+            (needed without `viewpoint`).
         size: Side of the base, in the unit of the rooms (metres).
         stride: Distance from one column to the next. Defaults to half the size.
         up: Axis that points to the ceiling or the floor: 2, the z axis, for rooms; 1 for
@@ -100,7 +101,8 @@ class Blocks(PointDataset):
                 self._middles.append(middle)
         names = getattr(rooms, "class_names", None)
         if names is None:
-            most = max((room.labels.max() for room in self.rooms), default=0)
+            known = [room.labels for room in self.rooms if room.labels is not None]
+            most = max((labels.max() for labels in known), default=0)
             names = [str(label) for label in range(most + 1)]
         super().__init__(items, names, getattr(rooms, "colors", None))
         self._numbers = {item[0]: index for index, item in enumerate(self._items)}
@@ -119,7 +121,8 @@ class Blocks(PointDataset):
             normals = self._normals[number][inside]
             channels = (xyz - self._middles[index], normals, colors)
         points = np.concatenate(channels, axis=1).astype(np.float32)
-        return PointSample(points, room.labels[inside], id)
+        labels = None if room.labels is None else room.labels[inside]
+        return PointSample(points, labels, id)
 
     def _set_items(self, items):
         super()._set_items(items)
@@ -146,27 +149,30 @@ def columns(floor: np.ndarray, size: float, stride: float):
         the points in it, for each square that holds any.
     """
     low, extent = floor.min(0), np.ptp(floor, axis=0)
-    counts = np.maximum(np.ceil((extent - size) / stride - 1e-9), 0).astype(int) + 1
-    along = []
-    for axis in range(2):
-        begins = low[axis] + stride * np.arange(counts[axis])
-        order = np.argsort(floor[:, axis], kind="stable")
-        ordered = floor[order, axis]
-        first = np.searchsorted(ordered, begins)
-        last = np.searchsorted(ordered, begins + size)
-        # No point falls between two squares by rounding.
-        last[:-1] = np.maximum(last[:-1], first[1:])
-        last[-1] = len(ordered)
-        along.append(
-            [(b, order[f:t]) for b, f, t in zip(begins, first, last, strict=True)]
-        )
-    for i, (x, in_x) in enumerate(along[0]):
-        slab = np.zeros(len(floor), bool)
-        slab[in_x] = True
-        for j, (y, in_y) in enumerate(along[1]):
-            inside = np.sort(in_y[slab[in_y]])
-            if len(inside):
-                yield (i, j), np.array([x, y]), inside
+    last = np.maximum(np.ceil((extent - size) / stride - 1e-9), 0)
+    for i, x, in_x in _strips(floor[:, 0], low[0], last[0], size, stride):
+        for j, y, in_y in _strips(floor[in_x, 1], low[1], last[1], size, stride):
+            yield (i, j), np.array([x, y]), np.sort(in_x[in_y])
+
+
+def _strips(values, low, last, size, stride):
+    """The number, the beginning and the values' indices of each strip that has any."""
+    # Of those that exist: one stray point may be a million strips away.
+    nearest = np.unique(np.floor((values - low) / stride))
+    back = np.arange(-np.ceil(size / stride), 2)
+    numbers = np.unique(np.clip(nearest[:, None] + back, 0, last))
+    begins = low + stride * numbers
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    starts = np.searchsorted(ordered, begins)
+    ends = np.searchsorted(ordered, begins + size)
+    # No point falls between two strips by rounding, and none behind the last.
+    adjacent = np.diff(numbers) == 1
+    ends[:-1] = np.where(adjacent, np.maximum(ends[:-1], starts[1:]), ends[:-1])
+    ends[numbers == last] = len(ordered)
+    for number, begin, start, end in zip(numbers, begins, starts, ends, strict=True):
+        if start < end:
+            yield int(number), begin, order[start:end]
 
 
 def _checked(room, viewpoint):
@@ -177,7 +183,7 @@ def _checked(room, viewpoint):
             "a `viewpoint` blocks have normals, and need none. "
             f"Received: {room.id!r} of shape {points.shape}"
         )
-    if room.labels.shape != points.shape[:1]:
+    if room.labels is not None and room.labels.shape != points.shape[:1]:
         raise ValueError(
             "`rooms` must have one label per point. Received: "
             f"{room.id!r} with labels of shape {room.labels.shape}"

@@ -111,6 +111,18 @@ def from_columns(columns: dict[str, np.ndarray]) -> Cloud:
     )
 
 
+def from_text(name: str, values: np.ndarray, kind: np.dtype) -> np.ndarray:
+    """A column that was text: integers as declared, all others with every digit."""
+    if kind.kind == "f":
+        return values
+    with np.errstate(invalid="ignore"):
+        whole = values.astype(kind)
+    wrong = whole != values
+    if wrong.any():
+        raise ValueError(f"column {name} of {kind} holds {values[wrong][:5].tolist()}")
+    return whole
+
+
 def as_colors(values: np.ndarray) -> np.ndarray:
     """Colours as uint8, from 0 to 255, from 16 bits, or, in floats, from 0 to 1."""
     if values.dtype == np.uint16:

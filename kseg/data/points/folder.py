@@ -1,4 +1,4 @@
-"""A folder of labelled clouds as a data set."""
+"""A folder of clouds as a data set."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,11 +12,12 @@ from kseg.plot import palette
 
 
 class CloudFolder(PointDataset):
-    """The labelled clouds of a folder, each file a sample.
+    """The clouds of a folder, each file a sample.
 
     Points have the channels x, y, z, and red, green, blue of 0 to 255 or the normal, if
-    all files have them. Coordinates are those of the file minus its least ones, lest
-    geographic coordinates lose their digits. Points that are not finite are left out.
+    all files have them. Coordinates are those of the file minus its least ones, the
+    sample's `origin`, lest geographic coordinates lose their digits. Points that are not
+    finite are left out. Files without labels, for `predict_rooms`, have `labels` of None.
 
     Args:
         path: Folder with files that `kseg.data.points.read_cloud` reads.
@@ -25,8 +26,8 @@ class CloudFolder(PointDataset):
         columns: For `.txt`, as in `read_cloud`.
 
     Raises:
-        ValueError: If there are no files, and on access if a file cannot be read, has no
-            labels or not the channels, or a label has no name.
+        ValueError: If there are no files, and on access if a file cannot be read, has
+            not the channels, or a label has no name.
     """
 
     def __init__(
@@ -57,19 +58,20 @@ class CloudFolder(PointDataset):
         cloud = read_cloud(points_path, columns=self.columns if is_text else None)
         cloud = cloud.take(np.isfinite(cloud.xyz).all(1))
         more = None if self.channels == "xyz" else getattr(cloud, self.channels)
-        if cloud.labels is None or (more is None and self.channels != "xyz"):
+        if more is None and self.channels != "xyz":
             raise ValueError(
-                f"A labelled cloud must have labels and {self.channels}. "
+                f"A cloud must have {self.channels}; channels='xyz' needs none. "
                 f"Received: {str(points_path)!r}"
             )
-        wrong = (cloud.labels < 0) | (cloud.labels >= len(self.class_names))
+        labels = np.zeros(0) if cloud.labels is None else cloud.labels
+        wrong = (labels < 0) | (labels >= len(self.class_names))
         if wrong.any():
             raise ValueError(
                 f"Labels must be 0..{len(self.class_names) - 1}. Received: "
-                f"{str(points_path)!r} with {np.unique(cloud.labels[wrong])[:10].tolist()}"
+                f"{str(points_path)!r} with {np.unique(labels[wrong])[:10].tolist()}"
             )
         xyz = check_cloud(f"points of {id!r}", cloud.xyz)
-        parts = [xyz - xyz.min(0)] + ([] if more is None else [more])
-        return PointSample(
-            np.concatenate(parts, axis=1).astype(np.float32), cloud.labels, id
-        )
+        origin = xyz.min(0)
+        parts = [xyz - origin] + ([] if more is None else [more])
+        points = np.concatenate(parts, axis=1).astype(np.float32)
+        return PointSample(points, cloud.labels, id, origin=origin)

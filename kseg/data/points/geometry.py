@@ -51,7 +51,11 @@ def farthest_points(points: np.ndarray, samples: int) -> np.ndarray:
     """
     check_count("samples", samples)
     points = check_cloud("points", points, least=samples)
-    x, y, z = np.ascontiguousarray(points[:, :3].T, np.float32)
+    xyz = points[:, :3]
+    if xyz.dtype not in (np.float16, np.float32):
+        # Geographic coordinates have more digits than float32.
+        xyz = xyz.astype(np.float64) - xyz[0]
+    x, y, z = np.ascontiguousarray(xyz.T, np.float32)
     return _farthest(x, y, z, samples)
 
 

@@ -1,5 +1,7 @@
 """Batches of clouds for `model.fit`: the same seed and epoch, the same batches."""
 
+import os
+
 import numpy as np
 
 from kseg.data.batches import Batches, check_integer
@@ -62,6 +64,12 @@ def loader(
             are made, a sample cannot be used; the error names it.
         TypeError: If an argument is of another type.
     """
+    if isinstance(dataset, str | os.PathLike):
+        raise TypeError(
+            "`dataset` must be a data set, such as "
+            f"`kseg.data.points.CloudFolder({str(dataset)!r}, class_names)`. "
+            f"Received: dataset={dataset!r}"
+        )
     if not len(dataset):
         raise ValueError(
             f"`dataset` must have at least one sample. Received: dataset={dataset}"
@@ -99,6 +107,15 @@ class PointBatches(Batches):
         for chosen in self._choose(epoch, index):
             try:
                 points, truth, category = self._make_sample(epoch, chosen)
+                if clouds and (points.shape, truth.shape) != (
+                    clouds[0].shape,
+                    labels[0].shape,
+                ):
+                    raise ValueError(
+                        "The samples of a batch must have as many channels, and labels "
+                        f"alike. Received: {points.shape}, {truth.shape} after "
+                        f"{clouds[0].shape}, {labels[0].shape}"
+                    )
             except (Exception, SystemExit) as error:
                 name, kind = self._name(chosen), type(error).__name__
                 raise ValueError(f"{name} is broken: {kind}: {error}") from error

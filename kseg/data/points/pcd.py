@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from kseg.data.points.cloud import Cloud, from_columns
+from kseg.data.points.cloud import Cloud, from_columns, from_text
 
 _LONGEST_HEADER = 2**16
 _TYPES = {
@@ -100,9 +100,11 @@ def _parse_text(body, dtype, count):
     for name in dtype.names:
         length = _length(dtype[name])
         values = table[:, start : start + length]
-        columns[name] = values.astype(dtype[name].base)
-        if length == 1:
-            columns[name] = columns[name][:, 0]
+        values = values[:, 0] if length == 1 else values
+        if name in ("rgb", "rgba") and dtype[name].kind == "f":
+            columns[name] = values.astype(dtype[name])  # whose bits are the colour
+        else:
+            columns[name] = from_text(name, values, dtype[name].base)
         start += length
     return columns
 

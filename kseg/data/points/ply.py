@@ -4,7 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from kseg.data.points.cloud import Cloud, from_columns
+from kseg.data.points.cloud import (
+    Cloud,
+    as_colors,
+    as_labels,
+    from_columns,
+    from_text,
+)
 from kseg.files import checked_path, write_whole
 from kseg.plot import palette
 
@@ -38,14 +44,16 @@ def parse_ply(data: bytes) -> Cloud:
     Raises:
         ValueError: If the content is damaged, cut short or has no points.
     """
-    end = data.find(b"end_header", 0, _LONGEST_HEADER)
-    if not data.startswith(b"ply") or end < 0:
-        raise ValueError("it does not begin with ply and a header")
-    newline = data.find(b"\n", end)
-    if newline < 0:
-        raise ValueError("it ends with its header")
-    order, elements = _parse_header(data[:end].decode("latin-1").splitlines())
-    body, start = data[newline + 1 :], 0
+    header, start = [], 0
+    while not header or header[-1] != "end_header":
+        # Bytes, because other ends of lines may be part of a comment's letters.
+        end = data.find(b"\n", start, _LONGEST_HEADER)
+        if not data.startswith(b"ply") or end < 0:
+            raise ValueError("it does not begin with ply and a header")
+        header.append(data[start:end].strip().decode("latin-1"))
+        start = end + 1
+    order, elements = _parse_header(header[:-1])
+    body, start = data[start:], 0
     ascii = order == "="
     lines = body.splitlines() if ascii else []
     for name, count, dtype in elements:
@@ -75,14 +83,12 @@ def parse_ply(data: bytes) -> Cloud:
                 f"vertex {number} has {len(line)} values, not {len(dtype.names)}"
             )
     table = np.array(lines, np.float64).reshape(count, len(dtype.names))
-    columns = {}
-    for index, name in enumerate(dtype.names):
-        # Labels keep their fraction, which is an error; colours tell 0-1 from 0-255.
-        kind = (
-            np.float64 if dtype[name].kind in "iu" and "label" in name else dtype[name]
-        )
-        columns[name] = table[:, index].astype(kind)
-    return from_columns(columns)
+    return from_columns(
+        {
+            name: from_text(name, table[:, index], dtype[name])
+            for index, name in enumerate(dtype.names)
+        }
+    )
 
 
 def _parse_header(lines):
@@ -115,19 +121,28 @@ def write_ply(path: str | Path, cloud: Cloud) -> None:
     """Writes a cloud as a binary `.ply` that is whole or not there.
 
     Labels go into the column `label`. A cloud with labels and without colours is painted
-    in those of `kseg.plot.palette`, so that any viewer shows the classes. Coordinates
-    that float32 would round are written as float64.
+    in those of `kseg.plot.palette`, so that any viewer shows the classes. Colours of
+    floats from 0 to 1, or of 16 bits, become those of 0 to 255. Coordinates that float32
+    would round are written as float64.
 
     Args:
         path: File name that ends in `.ply`, in a folder that exists.
         cloud: The points.
 
     Raises:
-        ValueError: If the name ends otherwise, or a label is below 0 without colours.
+        ValueError: If the name ends otherwise, a label is below 0 without colours, or
+            colours or labels are none.
         OSError: If the file cannot be written; what was there before stays.
     """
     path = checked_path(path, ".ply")
     xyz, colors, labels = np.asarray(cloud.xyz), cloud.colors, cloud.labels
+    try:
+        colors = None if colors is None else as_colors(np.asarray(colors))
+        labels = None if labels is None else as_labels(np.asarray(labels))
+    except ValueError as error:
+        raise ValueError(
+            f"`cloud` must have colours and labels that a .ply holds. Received: {error}"
+        ) from error
     if colors is None and labels is not None:
         lowest, most = int(np.min(labels, initial=0)), int(np.max(labels, initial=0))
         if lowest < 0 or most > 255:

@@ -1,5 +1,6 @@
 """Files of points -> clouds; every failure is a ValueError that names the file."""
 
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -127,6 +128,7 @@ def _read_las(path, max_bytes):
         raise ImportError(
             "Reading .las needs laspy. Install it with: pip install 'kseg[points]'"
         ) from error
+    _check_las(path)
     try:
         with laspy.open(path) as file:
             header = file.header
@@ -151,3 +153,22 @@ def _read_las(path, max_bytes):
         colors = as_colors(np.stack(channels, axis=1))
     xyz = np.stack([points.x, points.y, points.z], axis=1).astype(np.float64)
     return Cloud(xyz, colors, None, np.asarray(points.classification, np.int32))
+
+
+def _check_las(path):
+    """Raises an error unless the records that the header counts fit into the file.
+
+    laspy makes a list of as many, whatever a header of a few bytes says.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        header = file.read(247)
+    if len(header) < 104 or header[:4] != b"LASF":
+        raise ValueError("it does not begin with a header of LASF")
+    begin, points, records = struct.unpack_from("<HII", header, 94)
+    fits = begin + 54 * records <= points <= size
+    if header[25] >= 4 and len(header) == 247:  # from version 1.4 on
+        begin, records = struct.unpack_from("<QI", header, 235)
+        fits = fits and (not records or begin + 60 * records <= size)
+    if not fits:
+        raise ValueError("its header counts more records than it has room for")

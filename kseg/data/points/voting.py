@@ -22,7 +22,8 @@ def predict_rooms(
 
     The points of a block are shuffled and cut into clouds of `num_points`, of which the
     last is filled up with others, so that each point is predicted in each of its blocks
-    at least `votes` times.
+    at least `votes` times. A point's scores are averaged in each block, then over blocks,
+    each of which counts once.
 
     Args:
         model: A `keras.Model` of one output, or any function of clouds `(batch,
@@ -49,10 +50,10 @@ def predict_rooms(
     for index, (number, _) in enumerate(blocks.inside):
         of_room[number].append(index)
     for room, indices in zip(blocks.rooms, of_room, strict=True):
-        total, counts = None, np.zeros(len(room.points), np.int64)
+        total, counts = None, np.zeros(len(room.points))
         clouds = _clouds(blocks, indices, num_points, votes, seed)
         while batch := list(itertools.islice(clouds, batch_size)):
-            scores = np.asarray(predict(np.stack([points for points, _ in batch])))
+            scores = np.asarray(predict(np.stack([points for points, _, _ in batch])))
             if scores.ndim != 3 or scores.shape[:2] != (len(batch), num_points):
                 raise ValueError(
                     "`model` must give scores `(batch, points, classes)`. Received: "
@@ -60,10 +61,10 @@ def predict_rooms(
                 )
             if total is None:
                 total = np.zeros((len(counts), scores.shape[-1]))
-            for (_, index), values in zip(batch, scores, strict=True):
+            for (_, index, shares), values in zip(batch, scores, strict=True):
                 # A point may stand in a cloud more than once.
-                np.add.at(total, index, values)
-                np.add.at(counts, index, 1)
+                np.add.at(total, index, values * shares[:, None])
+                np.add.at(counts, index, shares)
         if not counts.all():
             raise ValueError(
                 "`blocks` must hold all points: make them with min_points=1. "
@@ -73,13 +74,14 @@ def predict_rooms(
 
 
 def _clouds(blocks, indices, num_points, votes, seed):
-    """Pairs of points to predict and their indices in the room."""
+    """Points to predict, their indices in the room, and what each counts in its block."""
     for index in indices:
         points, inside = blocks[index].points, blocks.inside[index][1]
         seeds = np.random.SeedSequence(seed, spawn_key=(index,))
         rng = np.random.default_rng(seeds)
-        for _ in range(votes):
-            clouds = -(-len(points) // num_points)
-            order = draw(len(points), clouds * num_points, rng)
-            for chosen in order.reshape(clouds, num_points):
-                yield points[chosen], inside[chosen]
+        wanted = -(-len(points) // num_points) * num_points
+        order = np.concatenate([draw(len(points), wanted, rng) for _ in range(votes)])
+        shares = 1 / np.bincount(order)[order]
+        for start in range(0, len(order), num_points):
+            chosen = order[start : start + num_points]
+            yield points[chosen], inside[chosen], shares[start : start + num_points]

@@ -1,5 +1,6 @@
 """A network in parts, as schedules drive it: which part to run, and what it leaves."""
 
+import contextlib
 import threading
 import weakref
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -9,8 +10,8 @@ import keras
 from kseg.layers import Warping2D
 from kseg.models.video.costs import multiply_adds
 
-# Of a part: Keras on JAX takes the weights of a model away while it predicts, so that
-# two threads must not run one part at once, be it by two streams.
+# Of a layer: Keras on JAX takes the weights of a model away while it predicts, so that
+# two threads must not run a layer at once, be it in other parts and by other streams.
 _LOCKS = weakref.WeakKeyDictionary()
 
 
@@ -33,7 +34,7 @@ class Net:
     def __init__(self, parts):
         self.parts = parts
         self.job = self._worker = None
-        self._costs = {}
+        self._costs, self._locks = {}, {}
         self._warping = Warping2D()
         self.reset()
 
@@ -85,9 +86,20 @@ class Net:
 
     def compute(self, name, inputs):
         """The outputs of a part: in any thread, and without a change to the cache."""
-        part = self.parts[name]
-        with _LOCKS.setdefault(part, threading.Lock()):
-            return part.predict_on_batch(inputs)
+        with contextlib.ExitStack() as stack:
+            for lock in self.locks_of(name):
+                stack.enter_context(lock)
+            return self.parts[name].predict_on_batch(inputs)
+
+    def locks_of(self, name):
+        """The locks of the layers of a part that have weights."""
+        if name not in self._locks:
+            # In one order everywhere, so that no two threads wait for each other.
+            layers = sorted(set(_layers_with_weights(self.parts[name])), key=id)
+            self._locks[name] = [
+                _LOCKS.setdefault(layer, threading.Lock()) for layer in layers
+            ]
+        return self._locks[name]
 
     def renew_key(self):
         """Runs the heavy part of the network on this frame, and uses it from now on."""
@@ -146,6 +158,14 @@ class Net:
             shapes = {key: x.shape for key, x in self.inputs_of(name).items()}
             self._costs[name] = multiply_adds(self.parts[name], shapes)
         return self._costs[name]
+
+
+def _layers_with_weights(model):
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _layers_with_weights(layer)
+        elif layer.weights:
+            yield layer
 
 
 def as_dict(structure, tensors):

@@ -5,7 +5,7 @@ import numpy as np
 
 from kseg.models.video.clockwork_fcn import clockwork_fcn
 from kseg.models.video.cuts import default_cuts
-from kseg.models.video.driving import Net, as_dict, score_name
+from kseg.models.video.driving import Net, score_name
 from kseg.models.video.schedules import Every, Fixed, Pipelined, Skip, Warp
 from kseg.models.video.stages import result_name
 from kseg.models.video.state import check_inputs, cuts, initial_state, parts
@@ -63,10 +63,12 @@ class WholeNet(Net):
     """An image model, or a step model, whose state goes from frame to frame."""
 
     def __init__(self, model, state):
-        inputs = as_dict(model.input, model.inputs)
-        if inputs is not model.input:
-            outputs = {result_name(model): model.outputs[0]}
-            model = keras.Model(inputs, outputs, name=model.name)
+        if not isinstance(model.input, dict):
+            (given,), name = model.inputs, result_name(model)
+            # Of its own, since that of a user's model may have any name.
+            image = keras.Input(given.shape[1:], dtype=given.dtype, name="image")
+            outputs = {name: model(image)}
+            model = keras.Model({"image": image}, outputs, name=model.name)
         self.heavy = model.name
         self._state = {k: keras.ops.convert_to_numpy(x) for k, x in state.items()}
         super().__init__({model.name: model})

@@ -125,3 +125,13 @@ def test_a_background_that_cannot_be_read_is_named(tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"nothing")
     with pytest.raises(ValueError, match=r"broken\.jpg"):
         replace(RandomBackground(tmp_path, probability=1.0))
+
+
+def test_a_clip_with_the_mask_of_its_last_frame_alone_is_an_error():
+    clip = np.stack([PHOTO] * 3)
+    with pytest.raises(
+        ValueError, match=r"a mask for each frame.*mask of shape \(60, 80"
+    ):
+        replace(RandomBackground("color", probability=1.0), image=clip)
+    image, _ = replace(RandomBackground("color", probability=0.0), image=clip)
+    np.testing.assert_array_equal(image, clip)

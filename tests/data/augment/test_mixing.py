@@ -119,3 +119,9 @@ def test_a_mix_of_the_users_own():
     image, mask = LeftHalf()(sample(1), sample(2), np.random.default_rng(0))
     assert np.all(image[:, :30, 1] == 2) and np.all(image[:, 30:, 1] == 1)
     assert_pixels_have_their_labels(image, mask)
+
+
+def test_clips_with_the_mask_of_their_last_frame_alone_are_an_error():
+    pair = np.zeros((3, 8, 8, 3), "uint8"), np.zeros((8, 8), "uint8")
+    with pytest.raises(ValueError, match="clips with a mask for each frame"):
+        CutMix(1.0)(pair, pair, np.random.default_rng(0))

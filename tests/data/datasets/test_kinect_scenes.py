@@ -43,6 +43,9 @@ def test_labels_of_table_objects_and_the_rest(scene):
         {"xyz": np.ones((4, 3), "f4")},
         {"xyz": np.full((5, 3), np.nan, "f4")},
         {"rgb": None},
+        {"rgb": np.full((5, 3), np.nan, "f4")},
+        {"rgb": np.full((5, 3), "red")},
+        {"xyz": np.ones((0, 3)), "rgb": np.ones((0, 3)), "label": np.ones(0, "u1")},
         {"label": np.zeros(5, "f4")},
         {"label": np.array([None] * 5)},
     ],
@@ -50,6 +53,60 @@ def test_labels_of_table_objects_and_the_rest(scene):
 def test_damaged_scenes_are_named(scene, changes):
     with pytest.raises(ValueError, match=r"learn1\.npz"):
         KinectScenes(scene(**changes))[0]
+
+
+def test_rows_that_are_not_finite_are_named(scene):
+    xyz = np.ones((5, 3), "f4")
+    xyz[3, 2] = np.inf
+    with pytest.raises(ValueError, match=r"learn1\.npz\[3\]=\[1\.0, 1\.0, inf"):
+        KinectScenes(scene(xyz=xyz))[0]
+
+
+def write_pcd(path, count, fields="x y z rgb label"):
+    """Organised, as published; every third point is one that the camera missed."""
+    kinds = ("<f4", "<f4", "<f4", "<u4", "<u4")
+    rows = np.zeros(
+        3 * count, [*zip(("x", "y", "z", "rgb", "label"), kinds, strict=True)]
+    )
+    rows["x"] = np.arange(3 * count)
+    rows["rgb"] = 0x0A141E
+    rows["label"] = 1 + 19 * (np.arange(3 * count) % 3 == 1)
+    rows["z"][2::3] = np.nan
+    rows["label"][2::3] = 0
+    header = (
+        f"VERSION 0.7\nFIELDS {fields}\nSIZE 4 4 4 4 4\nTYPE F F F U U\n"
+        f"COUNT 1 1 1 1 1\nWIDTH 3\nHEIGHT {count}\nPOINTS {3 * count}\nDATA binary\n"
+    )
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(header.encode() + rows.tobytes())
+
+
+def test_the_published_files(tmp_path):
+    for name in ("learn/learn0", "learn/learn10", "learn/learn2", "test/test0"):
+        write_pcd(tmp_path / f"{name}.pcd", 4)
+    write_pcd(tmp_path / "learn/learn3.pcd", 10_000)
+    scenes = KinectScenes(tmp_path)
+    assert scenes.ids == ("learn0", "learn2", "learn3", "learn10")
+    assert KinectScenes(tmp_path, "test").ids == ("test0",)
+    points, labels = scenes[0].points, scenes[0].labels
+    order = np.argsort(points[:, 0])
+    assert points[order, 0].tolist() == [0, 1, 3, 4, 6, 7, 9, 10]
+    assert labels[order].tolist() == [0, 1] * 4
+    np.testing.assert_array_equal(points[:, 3:], [[10, 20, 30]] * 8)
+    large = scenes[2]
+    assert len(np.unique(large.points[:, 0])) == 16_384  # of 20,000
+    np.testing.assert_array_equal(large.points[:, 0] % 3, large.labels)
+    np.testing.assert_array_equal(large.points, KinectScenes(tmp_path)[2].points)
+
+
+def test_damaged_published_files_are_named(tmp_path):
+    file = tmp_path / "learn/learn0.pcd"
+    write_pcd(file, 4, fields="x y z rgb other")
+    with pytest.raises(ValueError, match=r"colours and labels.*learn0\.pcd"):
+        KinectScenes(tmp_path)[0]
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(ValueError, match=r"learn0\.pcd.*too short for 12 points"):
+        KinectScenes(tmp_path)[0]
 
 
 def test_other_folders_and_splits(tmp_path):

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from kseg.data.points import Blocks, Cloud, CloudFolder, loader, write_ply
+from kseg.data.points import (
+    Blocks,
+    Cloud,
+    CloudFolder,
+    loader,
+    predict_rooms,
+    write_ply,
+)
 
 
 def write(folder, name, far=0.0, labels=(0, 1, 1, 0), **more):
@@ -19,6 +26,7 @@ def test_reads_sorted_files_and_leaves_out_what_is_not_finite(tmp_path):
     dataset = CloudFolder(tmp_path, ["wall", "door"])
     assert dataset.ids == ("a.ply", "b.ply")
     expected = [[0, 0, 0, 7, 7, 7], [1, 0, 0, 7, 7, 7], [0, 1, 0, 7, 7, 7]]
+    assert [sample.origin.tolist() for sample in dataset] == [[0] * 3, [5e6, 5e6, 0]]
     for sample in dataset:
         np.testing.assert_array_equal(sample.points, expected)
         assert sample.labels.tolist() == [0, 1, 1]
@@ -27,11 +35,23 @@ def test_reads_sorted_files_and_leaves_out_what_is_not_finite(tmp_path):
     assert plain[0].points.shape == (3, 3)
 
 
+def test_files_without_labels_can_be_predicted_and_not_trained_on(tmp_path):
+    write_ply(tmp_path / "a.ply", Cloud(np.eye(3), np.full((3, 3), 51)))
+    blocks = Blocks(CloudFolder(tmp_path, ["wall", "door"]))
+    assert blocks[0].labels is None
+    (scores,) = predict_rooms(lambda points: points[..., 6:8], blocks, 4)
+    np.testing.assert_allclose(scores, np.eye(3)[:, :2], atol=1e-6)
+    with pytest.raises(
+        ValueError, match=r"Sample 'a\.ply/0_0'.*Labels must be integers"
+    ):
+        loader(blocks, 1, 4)[0]
+
+
 def test_what_cannot_be_used_is_named(tmp_path):
     with pytest.raises(ValueError, match="a folder with files"):
         CloudFolder(tmp_path, ["wall"])
     write(tmp_path, "a.ply")
-    with pytest.raises(ValueError, match=r"labels and normals.*a\.ply"):
+    with pytest.raises(ValueError, match=r"must have normals.*a\.ply"):
         CloudFolder(tmp_path, ["wall", "door"], channels="normals")[0]
     with pytest.raises(ValueError, match=r"Labels must be 0..0.*a\.ply' with \[1\]"):
         CloudFolder(tmp_path, ["wall"])[0]

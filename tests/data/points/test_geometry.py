@@ -85,3 +85,9 @@ def test_other_mistakes():
         unit_sphere(np.zeros((4, 2)))
     with pytest.raises(TypeError, match="Received: samples=2.5"):
         farthest_points(np.zeros((4, 3)), 2.5)
+
+
+def test_farthest_points_of_geographic_coordinates():
+    points = np.random.default_rng(0).uniform(0, 1, (200, 3))
+    near = farthest_points(points - points[0], 20)
+    np.testing.assert_array_equal(farthest_points(points + [5e5, 5e6, 0], 20), near)

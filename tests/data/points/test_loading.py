@@ -146,6 +146,25 @@ def test_bad_samples_are_named(sample, message):
         loader([sample], 1, 4)[0]
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        PointSample(np.zeros((2, 4)), np.zeros(2, int), "e"),
+        PointSample(np.zeros((2, 3)), np.array(0), "e"),
+    ],
+    ids=["channels", "labels"],
+)
+def test_samples_that_do_not_go_together_are_named(other):
+    first = PointSample(np.zeros((2, 3)), np.zeros(2, int), "f")
+    with pytest.raises(ValueError, match="Sample 1 is broken.*as many channels"):
+        loader([first, other], 2, 2, shuffle=False)[0]
+
+
+def test_a_folder_is_no_data_set():
+    with pytest.raises(TypeError, match=r"CloudFolder\('rooms', class_names\)"):
+        loader("rooms", 4, 256)
+
+
 def test_other_mistakes_are_errors():
     with pytest.raises(ValueError, match="at least one sample"):
         loader([], 1, 4)

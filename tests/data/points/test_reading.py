@@ -78,6 +78,32 @@ def test_ply_of_cloudcompare_names_its_columns_scalar(tmp_path):
     assert_has_all(read_cloud(tmp_path / "a.ply"))
 
 
+def test_ply_with_comments_of_any_letters(tmp_path):
+    comment = "comment \u0445\u0085 Ã\u2028 end_header of mine\ncomment end_header"
+    data = ply("binary_little_endian", "<", header=PLY.replace("comment", comment, 1))
+    (tmp_path / "a.ply").write_bytes(data)
+    assert_has_all(read_cloud(tmp_path / "a.ply"))
+
+
+def test_ascii_coordinates_keep_every_digit(tmp_path):
+    data = ply("ascii", "<").replace(b"\n3.5 ", b"\n500000.123456 ")
+    (tmp_path / "a.ply").write_bytes(data)
+    assert read_cloud(tmp_path / "a.ply").xyz[1, 0] == 500000.123456
+    (tmp_path / "a.pcd").write_bytes(pcd("ascii").replace(b"3.5 ", b"500000.123456 "))
+    assert read_cloud(tmp_path / "a.pcd").xyz[1, 0] == 500000.123456
+
+
+def test_ascii_colours_of_0_and_1_stay_as_dark_as_declared(tmp_path):
+    data = ply("ascii", "<").replace(b" 255 0 0 ", b" 1 0 0 ")
+    data = data.replace(b" 0 128 0 ", b" 0 1 0 ").replace(b" 1 2 3 ", b" 1 0 1 ")
+    (tmp_path / "a.ply").write_bytes(data)
+    assert read_cloud(tmp_path / "a.ply").colors.tolist() == [
+        [1, 0, 0],
+        [0, 1, 0],
+        [1, 0, 1],
+    ]
+
+
 def test_ply_with_another_element_in_front(tmp_path):
     extra = "element camera 2\nproperty float view\nelement vertex"
     header = PLY.replace("element vertex", extra)
@@ -165,14 +191,13 @@ def test_lzf_that_refers_to_what_it_writes(tmp_path):
     columns[2][:] = 1.5  # 12 bytes alike in a row, and zeros behind them
     columns[4][:] = 0
     (tmp_path / "a.pcd").write_bytes(pcd("binary_compressed", columns))
-    plain = b"".join(column.tobytes() for column in columns)
     columns = [np.full(40, 7, "<f4")] * 4 + [np.full(40, 7, "<u4")]
     header = PCD.replace(" 3\n", " 40\n")
     (tmp_path / "b.pcd").write_bytes(pcd("binary_compressed", columns, header))
     assert len(lzf(b"".join(c.tobytes() for c in columns))) < 5 * 40 * 4 / 3
     cloud = read_cloud(tmp_path / "b.pcd")
     np.testing.assert_array_equal(cloud.xyz, np.full((40, 3), 7))
-    assert len(plain) and (read_cloud(tmp_path / "a.pcd").xyz[:, 2] == 1.5).all()
+    assert read_cloud(tmp_path / "a.pcd").xyz[:, 2].tolist() == [1.5] * 3
 
 
 def test_missing_points_of_a_depth_camera_are_nan_and_can_be_left_out(tmp_path):
@@ -198,6 +223,14 @@ def test_txt(tmp_path):
     assert_has_all(read_cloud(tmp_path / "a.txt", columns=names))
     with pytest.raises(ValueError, match=r"a\.txt.*lines have 7 numbers: name them"):
         read_cloud(tmp_path / "a.txt")
+
+
+def test_lines_of_a_txt_are_counted_with_blank_ones(tmp_path):
+    (tmp_path / "a.txt").write_text("1 2 3\n\n \n4 5 6\n\n7 8\n")
+    with pytest.raises(ValueError, match=r"a\.txt', line 6: '7 8'"):
+        read_cloud(tmp_path / "a.txt")
+    (tmp_path / "a.txt").write_text("1 2 3\n\n4 5 6\n\n")
+    assert read_cloud(tmp_path / "a.txt").xyz.tolist() == [[1, 2, 3], [4, 5, 6]]
 
 
 def test_real_shapes_and_meshes(data_dir):
@@ -243,6 +276,23 @@ def test_las(tmp_path):
     (tmp_path / "c.las").write_bytes(huge)
     with pytest.raises(ValueError, match=r"c\.las.*(at most|too short)"):
         read_cloud(tmp_path / "c.las")
+    many = data[:100] + struct.pack("<I", 2**32 - 1) + data[104:]
+    (tmp_path / "d.las").write_bytes(many)
+    with pytest.raises(ValueError, match=r"d\.las.*more records than it has room"):
+        read_cloud(tmp_path / "d.las")
+
+
+def test_las_with_too_many_extended_records(tmp_path):
+    laspy = pytest.importorskip("laspy", reason="needs laspy: pip install laspy")
+    las = laspy.LasData(laspy.LasHeader(point_format=6, version="1.4"))
+    las.x, las.y, las.z = XYZ.T
+    las.write(tmp_path / "a.las")
+    assert len(read_cloud(tmp_path / "a.las")) == 3
+    data = (tmp_path / "a.las").read_bytes()
+    many = data[:235] + struct.pack("<QI", len(data), 2**32 - 1) + data[247:]
+    (tmp_path / "b.las").write_bytes(many)
+    with pytest.raises(ValueError, match=r"b\.las.*more records than it has room"):
+        read_cloud(tmp_path / "b.las")
 
 
 def test_las_without_laspy_says_what_to_install(tmp_path, monkeypatch):
@@ -278,6 +328,12 @@ HOSTILE = {
     "half.ply": ply("ascii", "<", "float")
     .replace(b"3 2\n", b"3 2.5\n")
     .replace(b"128 0 2", b"128 0 2.5"),
+    "half_color.ply": ply("ascii", "<").replace(b"128 0 2", b"128.5 0 2"),
+    "wraps.ply": ply("ascii", "<").replace(b"128 0 2", b"384 0 2"),
+    "wraps_label.ply": ply("ascii", "<", "uchar").replace(b"128 0 2", b"128 0 258"),
+    "minus.color.ply": ply("ascii", "<").replace(b"128 0 2", b"128 -1 2"),
+    "half_label.pcd": pcd("ascii").replace(b" 2\n", b" 2.5\n"),
+    "wraps_label.pcd": pcd("ascii").replace(b" 2\n", b" 4294967298\n"),
     "empty.pcd": b"",
     "no_data.pcd": PCD.partition("DATA")[0].encode(),
     "other_data.pcd": PCD.format(form="zip").encode(),
@@ -342,6 +398,26 @@ def test_hostile_npz(tmp_path, what):
         read_cloud(path, max_bytes=2**20)
 
 
+@pytest.mark.parametrize(
+    "header",
+    ["{[]: 1}", "(" * 3000, "{'descr': '<c8', 'fortran_order': False, 'shape': (1,)}"],
+    ids=["unhashable", "brackets", "complex"],
+)
+def test_npz_with_hostile_headers(tmp_path, header):
+    header += "\n"
+    data = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode()
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("xyz.npy", data + bytes(8))
+    with pytest.raises(ValueError, match=r"a\.npz"):
+        read_cloud(tmp_path / "a.npz")
+
+
+def test_npz_of_words(tmp_path):
+    np.savez(tmp_path / "a.npz", xyz=XYZ, rgb=np.full((3, 3), "red"))
+    with pytest.raises(ValueError, match=r"a\.npz.*<U3, which are not numbers"):
+        read_cloud(tmp_path / "a.npz")
+
+
 def test_large_files_are_not_read(tmp_path):
     (tmp_path / "a.ply").write_bytes(LITTLE)
     with pytest.raises(ValueError, match=r"bytes, 100 at most: `max_bytes`"):
@@ -382,11 +458,21 @@ def test_a_written_ply_keeps_geographic_digits_and_normals(tmp_path):
     np.testing.assert_array_equal(cloud.normals, normals)
 
 
+@pytest.mark.parametrize("colors", [RGB / 255, RGB.astype("u2") << 8, RGB.astype(int)])
+def test_colours_of_other_types_are_written_as_bytes(tmp_path, colors):
+    write_ply(tmp_path / "a.ply", Cloud(XYZ, colors))
+    np.testing.assert_array_equal(read_cloud(tmp_path / "a.ply").colors, RGB)
+
+
 def test_bad_things_to_write(tmp_path):
     with pytest.raises(ValueError, match=r"ends in \.ply. Received"):
         write_ply(tmp_path / "a.pcd", Cloud(XYZ))
     with pytest.raises(ValueError, match="Received: labels from -1 to 1"):
         write_ply(tmp_path / "a.ply", Cloud(XYZ, labels=np.array([0, -1, 1])))
+    with pytest.raises(ValueError, match="Received: colours go from 0 to 300"):
+        write_ply(tmp_path / "a.ply", Cloud(XYZ, np.diag([300, 1, 1])))
+    with pytest.raises(ValueError, match=r"Received: labels are not whole.*\[0.5\]"):
+        write_ply(tmp_path / "a.ply", Cloud(XYZ, labels=np.array([0, 0.5, 1])))
     with pytest.raises(ValueError, match="`labels` must be of shape"):
         Cloud(XYZ, labels=np.zeros(4, int))
     assert not list(tmp_path.iterdir())

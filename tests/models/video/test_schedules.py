@@ -1,5 +1,6 @@
 """What texts mean, and what they must not be."""
 
+import numpy as np
 import pytest
 
 from kseg.models.video.schedule_texts import parse_schedule
@@ -73,3 +74,22 @@ def test_text_that_is_none_names_the_forms(text):
 def test_refused_numbers(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_period_may_be_a_number_of_numpy():
+    ran = []
+
+    class Recorder:
+        def begin(self):
+            ran.append("")
+
+        def renew_key(self):
+            ran[-1] = "key"
+
+        def finish(self):
+            pass
+
+    schedule = Fixed(np.int64(2))
+    for number in range(4):
+        schedule.step(Recorder(), number)
+    assert ran == ["key", "", "key", ""]

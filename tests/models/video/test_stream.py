@@ -518,7 +518,9 @@ def test_what_is_no_network():
 @pytest.mark.parametrize("schedule", ["skip:2", "warp:2"])
 def test_a_net_that_takes_flow_runs_on_every_frame(schedule, image_net):
     net = netwarp(image_net, "dropout3")
-    with pytest.raises(ValueError, match=r'"every" for a network that takes .*period=2'):
+    with pytest.raises(
+        ValueError, match=r'"every" for a network that takes .*period=2'
+    ):
         Stream(net, schedule, flow=lambda *_: None)
 
 
@@ -545,7 +547,7 @@ def test_flow_is_of_the_colours_where_the_net_sees_grey(moving):
 
 
 def test_scores_of_another_size_are_not_moved(moving):
-    image = keras.Input((32, 48, 3))
+    image = keras.Input((32, 48, 3), name="image")
     net = keras.Model(image, keras.layers.Conv2D(2, 3, activation="softmax")(image))
     stream = Stream(net, "warp:2", flow=lambda *_: np.zeros((32, 48, 2)))
     stream(moving[0])
@@ -554,7 +556,7 @@ def test_scores_of_another_size_are_not_moved(moving):
 
 
 def test_deviation_of_one_channel_is_that_of_its_sign(moving):
-    x = image = keras.Input((32, 48, 3))
+    x = image = keras.Input((32, 48, 3), name="image")
     for name in ("first", "second"):
         x = keras.layers.Conv2D(1, 1, strides=2, name=name)(x)
     scores = keras.layers.UpSampling2D(4)(keras.layers.Conv2D(2, 1)(x))
@@ -569,3 +571,26 @@ def test_deviation_of_one_channel_is_that_of_its_sign(moving):
     assert 0 < stream._net.deviation() == pytest.approx(expected)
 
 
+def test_layers_run_in_one_thread_at_a_time(
+    image_net, at, key_net, moving, monkeypatch
+):
+    whole, staged = Stream(image_net), Stream(image_net, "fixed:2", at=at)
+    (part,) = whole._net.parts.values()
+    predict, held = part.predict_on_batch, []
+
+    def watched(inputs):
+        held.extend(
+            lock.locked()
+            for name in staged._net.parts
+            for lock in staged._net.locks_of(name)
+        )
+        return predict(inputs)
+
+    monkeypatch.setattr(part, "predict_on_batch", watched)
+    whole(moving[0])
+    assert len(held) > 10
+    assert all(held)
+    low_latency_net = Stream(key_net, "fixed:2")._net
+    shared = set(low_latency_net.locks_of("high"))
+    for name in ("low", "scheduler", "propagation", "adapter"):
+        assert not shared & set(low_latency_net.locks_of(name))
