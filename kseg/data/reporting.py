@@ -151,6 +151,8 @@ def _point_problem(sample, count):
             "Points must be finite, of shape (points, 3 or more). Received: sample "
             f"{sample.id!r} of shape {points.shape}"
         )
+    if labels is None:
+        return f"There must be labels. Received: sample {sample.id!r} without"
     if labels.shape not in ((), points.shape[:1]):
         return (
             "There must be a label for each point, or one for all. Received: sample "

@@ -546,6 +546,17 @@ def test_flow_is_of_the_colours_where_the_net_sees_grey(moving):
     np.testing.assert_array_equal(asked, [(moving[1], moving[0])])
 
 
+@pytest.mark.parametrize("schedule", ["every", "fixed:2"])
+def test_input_of_a_users_net_may_have_any_name(moving, schedule):
+    x = image = keras.Input((32, 48, 3), name="photo")
+    x = keras.layers.Conv2D(2, 3, strides=2, padding="same", activation="relu")(x)
+    x = keras.layers.UpSampling2D(2)(x)
+    net = keras.Model(image, keras.layers.Conv2D(2, 1, activation="softmax")(x))
+    mask = Stream(net, schedule)(moving[0])
+    scores = net.predict_on_batch(moving[:1].astype("float32"))
+    np.testing.assert_array_equal(mask, scores[0].argmax(-1))
+
+
 def test_scores_of_another_size_are_not_moved(moving):
     image = keras.Input((32, 48, 3), name="image")
     net = keras.Model(image, keras.layers.Conv2D(2, 3, activation="softmax")(image))
