@@ -40,6 +40,9 @@ class LocalLSTM2D(LSTM2D):
         ValueError: If height or width is not known, or the state does not fit.
     """
 
+    def __init__(self, units: int, **kwargs):
+        super().__init__(units, **kwargs)
+
     def _map(self, units, use_bias, name):
         return LocalDense2D(units, use_bias, name=name, dtype=self.dtype_policy)
 
@@ -66,6 +69,9 @@ class LocalGRU2D(GRU2D):
     Raises:
         ValueError: If height or width is not known, or the state does not fit.
     """
+
+    def __init__(self, units: int, **kwargs):
+        super().__init__(units, **kwargs)
 
     def _map(self, units, use_bias, name):
         return LocalDense2D(units, use_bias, name=name, dtype=self.dtype_policy)
