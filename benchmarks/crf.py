@@ -27,6 +27,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from worker import Worker
 
 ROOT = Path(__file__).parents[1]
 PEER = os.environ.get("KSEG_CRF_PEER", ROOT / ".venv-pydensecrf" / "bin" / "python")
@@ -54,7 +55,7 @@ def main():
 def compare(arguments, folder):
     image, mask = street(arguments.camvid) if arguments.camvid else made_up()
     np.savez(folder / "case.npz", image=image, probabilities=degraded(mask))
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder / "cache")}
+    environment = {"NUMBA_CACHE_DIR": str(folder / "cache")}
     workers = {}
     for name, python in {
         "kseg, empty cache": sys.executable,
@@ -65,7 +66,7 @@ def compare(arguments, folder):
             print(f"pydensecrf: ABSENT, not measured ({python} cannot import it)")
             continue
         library = name.partition(",")[0]
-        workers[name] = Worker(python, library, folder, environment)
+        workers[name] = Worker(python, __file__, (library, folder), environment)
         print(f"{name:18} first result after {workers[name].ask('first'):6.2f} s")
     workers.pop("kseg, empty cache").end()
 
@@ -120,31 +121,6 @@ def has_peer(python):
         return False
     done = subprocess.run([python, "-c", "import pydensecrf.densecrf"], stderr=-3)
     return done.returncode == 0
-
-
-class Worker:
-    """A process that answers each task with numbers."""
-
-    def __init__(self, python, library, folder, environment):
-        self.process = subprocess.Popen(
-            [str(python), __file__, "--worker", library, str(folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
-
-    def ask(self, task):
-        self.process.stdin.write(task + "\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        if not answer:
-            raise RuntimeError(f"the worker ended: {self.process.args}")
-        return json.loads(answer)
-
-    def end(self):
-        self.process.stdin.close()
-        self.process.wait()
 
 
 def work(library, folder):

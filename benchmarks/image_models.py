@@ -18,13 +18,13 @@ convolution where the paper has two of 3x3.
 import argparse
 import json
 import math
-import os
 import resource
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
+
+from worker import Worker
 
 ROOT = Path(__file__).parents[1]
 PYTHONS = {
@@ -65,19 +65,21 @@ def compare(case, arguments):
         if not python.exists():
             print(f"{library}: no environment {python.parents[1]} (make peers)")
             continue
-        workers[library] = start(library, python, case, arguments)
-    built = {library: ask(worker, "build") for library, worker in workers.items()}
+        settings = ("--size", arguments.size, "--batch-size", arguments.batch_size)
+        workers[library] = Worker(
+            python, __file__, (library, "--case", case, *settings)
+        )
+    built = {library: worker.ask("build") for library, worker in workers.items()}
     seconds = {library: {"inference": [], "training": []} for library in workers}
     memory = {library: {} for library in workers}
     for task in ("inference", "training"):
         for _ in range(arguments.rounds):
             for library, worker in workers.items():
-                answer = ask(worker, task)
+                answer = worker.ask(task)
                 seconds[library][task].append(answer["seconds"])
                 memory[library][task] = answer["peak_mb"]
     for worker in workers.values():
-        worker.stdin.close()
-        worker.wait()
+        worker.end()
 
     size = f"{arguments.batch_size}x{arguments.size}x{arguments.size}"
     print(f"\n{case}, ResNet-50, {CLASSES} classes, {size}: median of a step")
@@ -89,29 +91,6 @@ def compare(case, arguments):
             row += f"  {task} {1e3 * own:6.0f} ms ({ratio:.2f})"
             row += f" {memory[library][task]:5.0f} MB"
         print(row)
-
-
-def start(library, python, case, arguments):
-    return subprocess.Popen(
-        [
-            *(str(python), __file__, "--worker", library, "--case", case),
-            *("--size", str(arguments.size)),
-            *("--batch-size", str(arguments.batch_size)),
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        text=True,
-    )
-
-
-def ask(worker, task):
-    worker.stdin.write(task + "\n")
-    worker.stdin.flush()
-    for line in worker.stdout:
-        if line.startswith("{"):
-            return json.loads(line)
-    raise RuntimeError(f"the worker ended with {worker.wait()}: {worker.args}")
 
 
 def work(arguments):

@@ -22,6 +22,8 @@ import sys
 import time
 from pathlib import Path
 
+from worker import Worker
+
 PEER = Path(__file__).parents[1] / ".venv-albumentations" / "bin" / "python"
 LIBRARIES = ("kseg", "tf.data", "albumentations")
 FILL = (124, 116, 104)
@@ -47,7 +49,12 @@ def main():
         if name == "albumentations" and not has_peer(python):
             print(f"albumentations: ABSENT, not measured ({python} cannot import it)")
             continue
-        workers[name] = Worker(python, name, settings)
+        workers[name] = Worker(
+            python,
+            __file__,
+            (name, json.dumps(settings)),
+            {"NO_ALBUMENTATIONS_UPDATE": "1"},
+        )
         print(f"{name:15} first batch after {workers[name].ask('first'):5.1f} s")
     turns = {name: [] for name in workers}
     for _ in range(arguments.rounds):
@@ -112,31 +119,6 @@ def has_peer(python):
         return False
     command = [str(python), "-c", "import albumentations, torch"]
     return subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 0
-
-
-class Worker:
-    """A process that answers each task with numbers."""
-
-    def __init__(self, python, library, settings):
-        self.process = subprocess.Popen(
-            [str(python), __file__, "--worker", library, json.dumps(settings)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "NO_ALBUMENTATIONS_UPDATE": "1"},
-        )
-
-    def ask(self, task):
-        self.process.stdin.write(task + "\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        if not answer:
-            raise RuntimeError(f"the worker ended: {self.process.args}")
-        return json.loads(answer)
-
-    def end(self):
-        self.process.stdin.close()
-        self.process.wait()
 
 
 def work(library, settings):

@@ -15,13 +15,13 @@ is below 1 where the peer is faster; then what the answers have in common.
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from worker import Worker
 
 ROOT = Path(__file__).parents[1]
 PEER = os.environ.get("KSEG_POINTS_PEER", ROOT / ".venv-points" / "bin" / "python")
@@ -65,11 +65,16 @@ def compare(arguments, folder):
         workers |= {"open3d": arguments.peer}
     if arguments.only != "search":
         workers |= {"tensorflow": python, "torch": python, "plain": python}
-    workers = {name: Worker(path, name, folder) for name, path in workers.items()}
+    for name, path in workers.items():
+        backend = {"KERAS_BACKEND": "torch" if name == "torch" else "tensorflow"}
+        workers[name] = Worker(path, __file__, (name, folder), backend)
     times = {}
     for _ in range(arguments.rounds):
         for name, worker in list(workers.items()):
-            answer = worker.ask()
+            try:
+                answer = worker.ask()
+            except RuntimeError as error:
+                answer = {"absent": str(error)}
             if "absent" in answer:
                 print(f"{name}: ABSENT, not measured ({answer['absent']})")
                 workers.pop(name)
@@ -102,32 +107,6 @@ def show_agreement(folder):
             pairs = [(set(a.tolist()), set(b.tolist()) - {-1}) for a, b in rows]
             same = [len(a & b) / len(b) for a, b in pairs if b]
             print(f"in common with the layer: {name:25} {np.mean(same):.4f}")
-
-
-class Worker:
-    """A process that answers each line with the times of its tasks."""
-
-    def __init__(self, python, name, folder):
-        self.process = subprocess.Popen(
-            [str(python), __file__, "--worker", name, str(folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={
-                **os.environ,
-                "KERAS_BACKEND": "torch" if name == "torch" else "tensorflow",
-                "TF_CPP_MIN_LOG_LEVEL": "3",
-            },
-        )
-
-    def ask(self):
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline() or '{"absent": "it ended"}')
-
-    def end(self):
-        self.process.stdin.close()
-        self.process.wait()
 
 
 def work(name, folder):

@@ -116,9 +116,8 @@ def read_metadata(model: bytes | str | Path) -> Metadata | None:
     try:
         data = _entry(content)
         return None if data is None else _decode_model(data, content)
-    except (
-        Exception
-    ) as error:  # damage shows as struct.error, IndexError, BadZipFile...
+    # Damage shows as struct.error, IndexError, BadZipFile, …
+    except Exception as error:
         raise ValueError(
             "`model` must be a complete .tflite, but its metadata cannot be read "
             f"({type(error).__name__}: {error}). Received: {len(content)} bytes"

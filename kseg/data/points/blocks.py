@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from kseg.data.batches import check_integer
 from kseg.data.datasets.points import PointDataset, PointSample
-from kseg.data.points.checking import check_cloud, check_count, check_length
+from kseg.data.points.checking import check_cloud, check_length
 from kseg.data.points.geometry import estimate_normals
 
 
@@ -68,7 +69,7 @@ class Blocks(PointDataset):
         stride = size / 2 if stride is None else stride
         check_length("size", size)
         check_length("stride", stride)
-        check_count("min_points", min_points)
+        check_integer("min_points", min_points, 1)
         if stride > size:
             raise ValueError(
                 "`stride` must be at most `size`, or points between the blocks are lost. "

@@ -1,6 +1,6 @@
 """Checks of clouds that are NumPy arrays."""
 
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 
@@ -33,14 +33,6 @@ def check_cloud(name, points, least=1):
             f"Received: {name}[{rows[0]}]={points[rows[0]].tolist()}"
         )
     return points
-
-
-def check_count(name, value):
-    """Raises an error unless `value` is a positive integer."""
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"`{name}` must be an integer. Received: {name}={value!r}")
-    if value < 1:
-        raise ValueError(f"`{name}` must be positive. Received: {name}={value}")
 
 
 def check_length(name, value):

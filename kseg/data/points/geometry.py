@@ -7,7 +7,8 @@ faster on a CPU than any backend of Keras.
 import numpy as np
 from numba import njit
 
-from kseg.data.points.checking import check_cloud, check_count
+from kseg.data.batches import check_integer
+from kseg.data.points.checking import check_cloud
 
 
 def unit_sphere(points: np.ndarray) -> np.ndarray:
@@ -49,7 +50,7 @@ def farthest_points(points: np.ndarray, samples: int) -> np.ndarray:
         ValueError: If there are fewer points than samples, or one is not finite.
         TypeError: If `samples` is not an integer.
     """
-    check_count("samples", samples)
+    check_integer("samples", samples, 1)
     points = check_cloud("points", points, least=samples)
     xyz = points[:, :3]
     if xyz.dtype not in (np.float16, np.float32):
@@ -82,7 +83,7 @@ def estimate_normals(
     """
     from scipy.spatial import cKDTree
 
-    check_count("k", k)
+    check_integer("k", k, 1)
     xyz = check_cloud("points", points)[:, :3].astype(np.float64)
     k = min(k, len(xyz))
     _, index = cKDTree(xyz).query(xyz, k=range(1, k + 1))

@@ -4,7 +4,7 @@ import math
 
 import keras
 
-from kseg.models.split import Graph
+from kseg.models.graph import Graph
 
 
 def multiply_adds(model, shapes):

@@ -4,7 +4,7 @@ from collections import Counter
 
 import keras
 
-from kseg.models.split import Graph
+from kseg.models.graph import Graph
 from kseg.models.video.costs import cost_of_step
 
 # The cuts of the Clockwork paper, in any FCN-8s.

@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from kseg.layers import ChannelSlice, ConvGRU2D, ConvLSTM2D, LocalGRU2D, LocalLSTM2D
-from kseg.models import fcn, head
+from kseg.models import head, skips
 
 # By `recurrence` and `cell`.
 _LAYERS = {
@@ -93,7 +93,7 @@ def stfcn(
     (units,) = head.scaled([units], width_multiplier)
 
     image = keras.Input(input_shape, name="image")
-    maps = fcn.encode(
+    maps = skips.encode(
         image,
         8,
         padding,
@@ -108,7 +108,7 @@ def stfcn(
     state = keras.Input((*maps[32].shape[1:3], size), name="state")
     new_state = recur([maps[32], state])
     maps[32] = ChannelSlice(0, units, name="hidden")(new_state)
-    scores = fcn.decode(
+    scores = skips.decode(
         image,
         maps,
         8,

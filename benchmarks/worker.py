@@ -1,0 +1,40 @@
+"""A process beside the benchmark, in an environment of its own."""
+
+import json
+import os
+import subprocess
+
+
+class Worker:
+    """A process that answers each line with one of JSON.
+
+    Args:
+        python: The interpreter.
+        script: The benchmark, which is called with `--worker` and the arguments.
+        arguments: Strings.
+        environment: Variables beside those of this process.
+    """
+
+    def __init__(self, python, script, arguments, environment=None):
+        self.process = subprocess.Popen(
+            [str(python), str(script), "--worker", *map(str, arguments)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **(environment or {})},
+        )
+
+    def ask(self, task=""):
+        """Returns the answer; what else the libraries print is passed over."""
+        self.process.stdin.write(task + "\n")
+        self.process.stdin.flush()
+        for line in self.process.stdout:
+            try:
+                return json.loads(line)
+            except json.JSONDecodeError:
+                continue
+        raise RuntimeError(f"the worker ended: {self.process.args}")
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait()
