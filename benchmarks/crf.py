@@ -9,8 +9,7 @@ the processor, which a loaded machine lengthens least; their ratios to the peer;
 memory that a run adds; and how often the classes agree with those of the peer and of
 exact inference. It needs Linux.
 
-    python -m venv .venv-pydensecrf
-    .venv-pydensecrf/bin/pip install pydensecrf2==1.1 numpy
+    make peers
     taskset -c 0 python benchmarks/crf.py --camvid path/to/camvid
 
 Without `--camvid` the image and its classes are made up.
@@ -20,17 +19,14 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-from worker import Worker
+from worker import Worker, peer
 
-ROOT = Path(__file__).parents[1]
-PEER = os.environ.get("KSEG_CRF_PEER", ROOT / ".venv-pydensecrf" / "bin" / "python")
 SIZE = (375, 500)
 CLASSES = 21
 SMALL = 7  # every so many pixels of the image are one of exact inference
@@ -40,9 +36,6 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--camvid", help="folder of CamVid, for a real image")
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument(
-        "--peer", default=PEER, help="Python that has pydensecrf (or KSEG_CRF_PEER)"
-    )
     parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
@@ -60,10 +53,9 @@ def compare(arguments, folder):
     for name, python in {
         "kseg, empty cache": sys.executable,
         "kseg": sys.executable,
-        "pydensecrf": arguments.peer,
+        "pydensecrf": peer("pydensecrf", "pydensecrf.densecrf"),
     }.items():
-        if name == "pydensecrf" and not has_peer(python):
-            print(f"pydensecrf: ABSENT, not measured ({python} cannot import it)")
+        if python is None:
             continue
         library = name.partition(",")[0]
         workers[name] = Worker(python, __file__, (library, folder), environment)
@@ -114,13 +106,6 @@ def summary(times):
 
 def right(classes, mask):
     return f"{(classes == mask)[mask < CLASSES].mean():.4f}"
-
-
-def has_peer(python):
-    if not Path(python).exists():
-        return False
-    done = subprocess.run([python, "-c", "import pydensecrf.densecrf"], stderr=-3)
-    return done.returncode == 0
 
 
 def work(library, folder):

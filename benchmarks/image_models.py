@@ -22,15 +22,13 @@ import resource
 import statistics
 import sys
 import time
-from pathlib import Path
 
-from worker import Worker
+from worker import Worker, peer
 
-ROOT = Path(__file__).parents[1]
-PYTHONS = {
-    "kseg": Path(sys.executable),
-    "keras_hub": ROOT / ".venv-keras-hub" / "bin" / "python",
-    "smp": ROOT / ".venv-smp" / "bin" / "python",
+# Library: its environment and its module.
+PEERS = {
+    "keras_hub": ("keras-hub", "keras_hub"),
+    "smp": ("smp", "segmentation_models_pytorch"),
 }
 # Case: the net, its output stride, and the libraries that have it.
 CASES = {
@@ -48,7 +46,7 @@ def main():
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--worker", choices=PYTHONS, help=argparse.SUPPRESS)
+    parser.add_argument("--worker", choices=["kseg", *PEERS], help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
         work(arguments)
@@ -61,9 +59,8 @@ def compare(case, arguments):
     """Runs the workers of one case in turn and prints the table."""
     workers = {}
     for library in CASES[case][2]:
-        python = PYTHONS[library]
-        if not python.exists():
-            print(f"{library}: no environment {python.parents[1]} (make peers)")
+        python = peer(*PEERS[library]) if library in PEERS else sys.executable
+        if python is None:
             continue
         settings = ("--size", arguments.size, "--batch-size", arguments.batch_size)
         workers[library] = Worker(
@@ -157,7 +154,7 @@ def keras_hub_worker(net, stride, size, batch_size):
 def keras_tasks(model, size, batch_size, loss):
     """Tasks of a Keras model, without XLA, which no CPU build of TensorFlow gains by."""
     images, masks = batch(size, batch_size)
-    model.compile("adam", loss, jit_compile=False)
+    model.compile("adam", loss, metrics=[], jit_compile=False)
     return {
         "parameters": sum(math.prod(v.shape) for v in model.trainable_variables),
         "inference": lambda: model.predict_on_batch(images),

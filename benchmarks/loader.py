@@ -7,7 +7,8 @@ albumentations in a DataLoader of PyTorch, each in a process of its own, by turn
 All deliver float32 images, 0 to 255, and integer masks, interpolate images bilinearly
 and take the nearest neighbours in masks. `--recipe colour` stops after colour.
 
-    python benchmarks/loader.py path/to/ccp --peer .venv-albumentations/bin/python
+    make peers
+    python benchmarks/loader.py path/to/ccp
 
 The time of the processors is that of the library's process and its workers.
 `benchmarks/waiting.py` measures how long training waits for the loader.
@@ -17,14 +18,12 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
 
-from worker import Worker
+from worker import Worker, peer
 
-PEER = Path(__file__).parents[1] / ".venv-albumentations" / "bin" / "python"
 LIBRARIES = ("kseg", "tf.data", "albumentations")
 FILL = (124, 116, 104)
 AHEAD = 4  # batches
@@ -33,7 +32,6 @@ AHEAD = 4  # batches
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("ccp", help="folder of Clothing Co-Parsing")
-    parser.add_argument("--peer", default=PEER, help="Python with albumentations")
     parser.add_argument("--recipe", choices=["standard", "colour"], default="standard")
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--batch-size", type=int, default=8)
@@ -42,12 +40,13 @@ def main():
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--sheet", help="PNG of what each library makes, to look at")
     arguments = parser.parse_args()
-    settings = {**vars(arguments), "peer": str(arguments.peer)}
+    settings = vars(arguments)
     workers = {}
     for name in LIBRARIES:
-        python = arguments.peer if name == "albumentations" else sys.executable
-        if name == "albumentations" and not has_peer(python):
-            print(f"albumentations: ABSENT, not measured ({python} cannot import it)")
+        python = sys.executable
+        if name == "albumentations":
+            python = peer(name, "albumentations", "torch")
+        if python is None:
             continue
         workers[name] = Worker(
             python,
@@ -112,13 +111,6 @@ def save_sheet(workers, path):
         rows.append(np.concatenate([*np.concatenate([images, masks], 2)], 1))
         part.unlink()
     Image.fromarray(np.concatenate(rows)).reduce(3).save(path)
-
-
-def has_peer(python):
-    if not Path(python).exists():
-        return False
-    command = [str(python), "-c", "import albumentations, torch"]
-    return subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 0
 
 
 def work(library, settings):

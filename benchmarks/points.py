@@ -1,15 +1,15 @@
 """Sampling, neighbours and a training step of kseg beside their peers.
 
-Farthest point sampling of 8,192 points to 1,024 (fpsample, Open3D), the 32 neighbours of
+Farthest point sampling of 8,192 points to 1,024 (fpsample, Open3D, which needs Debian's
+libusb-1.0-0), the 32 neighbours of
 these in rings (scipy's cKDTree, and Open3D where a ring has no inner radius), and a step
 of PointNet for rooms beside the same layers in plain PyTorch. Each library runs in a
 process of its own, in turn, round by round, so that a load of the machine meets all alike.
 Printed are the least time of the clock and of the processor, and the ratio to kseg's, which
 is below 1 where the peer is faster; then what the answers have in common.
 
-    python -m venv .venv-points
-    .venv-points/bin/pip install fpsample==1.0.2 open3d-cpu==0.20.0 scipy
-    taskset -c 0 python benchmarks/points.py --peer .venv-points/bin/python
+    make peers
+    taskset -c 0 python benchmarks/points.py
 """
 
 import argparse
@@ -21,10 +21,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from worker import Worker
+from worker import Worker, peer
 
-ROOT = Path(__file__).parents[1]
-PEER = os.environ.get("KSEG_POINTS_PEER", ROOT / ".venv-points" / "bin" / "python")
 POINTS, SAMPLES, K = 8192, 1024, 32
 RINGS = {"ring 0-0.2": (0.0, 0.2), "ring 0.2-0.3": (0.2, 0.3)}
 BATCH, CLOUD, CHANNELS, CLASSES = 8, 2048, 9, 13
@@ -40,11 +38,6 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", choices=["search", "step"])
-    parser.add_argument(
-        "--peer",
-        default=PEER,
-        help="Python with fpsample, Open3D (or KSEG_POINTS_PEER)",
-    )
     parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
@@ -61,25 +54,18 @@ def compare(arguments, folder):
     np.save(folder / "cloud.npy", cloud.astype("float32"))
     python, workers = sys.executable, {}
     if arguments.only != "step":
-        workers |= {"search": python, "fpsample": arguments.peer}
-        workers |= {"open3d": arguments.peer}
+        workers |= {"search": python, "fpsample": peer("points", "fpsample")}
+        workers |= {"open3d": peer("points", "open3d")}
     if arguments.only != "search":
         workers |= {"tensorflow": python, "torch": python, "plain": python}
+    workers = {name: path for name, path in workers.items() if path}
     for name, path in workers.items():
         backend = {"KERAS_BACKEND": "torch" if name == "torch" else "tensorflow"}
         workers[name] = Worker(path, __file__, (name, folder), backend)
     times = {}
     for _ in range(arguments.rounds):
-        for name, worker in list(workers.items()):
-            try:
-                answer = worker.ask()
-            except RuntimeError as error:
-                answer = {"absent": str(error)}
-            if "absent" in answer:
-                print(f"{name}: ABSENT, not measured ({answer['absent']})")
-                workers.pop(name)
-                continue
-            for key, pair in answer.items():
+        for worker in workers.values():
+            for key, pair in worker.ask().items():
                 times.setdefault(tuple(key.split("|")), []).append(pair)
     print(f"\n{len(os.sched_getaffinity(0))} core(s), milliseconds: clock, processor")
     least = {key: np.min(pairs, axis=0) for key, pairs in times.items()}
@@ -111,12 +97,7 @@ def show_agreement(folder):
 
 def work(name, folder):
     cloud, make = np.load(Path(folder) / "cloud.npy"), globals()[f"tasks_of_{name}"]
-    try:
-        tasks = make(cloud)
-    except ImportError as error:
-        sys.stdin.readline()
-        print(json.dumps({"absent": str(error)}), flush=True)
-        return
+    tasks = make(cloud)
     for key, task in tasks.items():  # compiles, and shows what it answers
         answer = task()
         if answer is not None:

@@ -3,6 +3,20 @@
 import json
 import os
 import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def peer(name, *modules):
+    """Returns the Python of a peer's environment, or says that it cannot be measured."""
+    python = ROOT / f".venv-{name}" / "bin" / "python"
+    command = [python, "-c", f"import {', '.join(modules)}"]
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    if python.exists() and not subprocess.run(command, **silent).returncode:
+        return python
+    print(f"{', '.join(modules)}: ABSENT, not measured (make peers, for .venv-{name})")
+    return None
 
 
 class Worker:
