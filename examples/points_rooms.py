@@ -121,9 +121,9 @@ def build(arguments, scenes, channels, steps):
         model = models.points.pointnet_semantic_segmentation(
             shape, scenes.num_classes, width_multiplier=arguments.width
         )
-    rate = schedules.CosineDecay(
-        arguments.learning_rate, steps * arguments.epochs, steps
-    )
+    total = steps * arguments.epochs
+    warmup = min(steps, total // 10)  # an epoch
+    rate = schedules.CosineDecay(arguments.learning_rate, total, warmup)
     weights = losses.class_weights(scenes, "enet")
     model.compile(
         keras.optimizers.AdamW(rate, weight_decay=1e-3),

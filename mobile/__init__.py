@@ -8,12 +8,18 @@ import importlib
 
 _HOMES = {
     "exporter": ("export",),
+    "parts": ("export_parts",),
     "report": ("ExportReport",),
+    "quantization_aware": ("quantize_aware",),
+    "compression": ("cluster", "prune"),
     "parity": ("ExportError", "ParityError"),
     "segmenter": ("ImageSegmenter", "SegmentationResult", "load", "read_image"),
     "linter": ("lint", "LintReport"),
+    "gpu_run": ("GpuRun",),
     "metadata": ("Metadata", "read_metadata"),
-    "benchmarking": ("benchmark_latency", "LatencyReport"),
+    "benchmarking": ("benchmark",),
+    "benchmark_report": ("BenchmarkReport",),
+    "ios_benchmark": ("write_ios_benchmark",),
     "scenarios.portrait": ("portrait",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

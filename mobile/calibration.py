@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from kseg.mobile.images import PHOTOS, read_image, resize_image
+from kseg.mobile.images import PHOTOS, read_image, resize_image, resize_map
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm"}
+_IGNORED = 255
 
 
 def read_calibration(
@@ -33,11 +34,82 @@ def read_calibration(
         ValueError: If there are no images, or one is damaged or of another range.
     """
     items = _items(source)
-    if len(items) > limit:
-        chosen = np.linspace(0, len(items) - 1, limit).round().astype(int).tolist()
-    else:
-        chosen = range(len(items))
-    return [_read(items[index], size, channels)[None] for index in chosen]
+    chosen = evenly(len(items), limit)
+    images = [_read(items[index], size, channels)[None] for index in chosen]
+    highest = [int(image.max()) for image in images if image.dtype == np.uint8]
+    if len(highest) > 1 and max(highest) == 1:  # floats of 0-1 made uint8
+        raise ValueError(
+            "`calibration` must hold images of 0-255. Received: uint8 images of which "
+            "none has a value above 1"
+        )
+    return images
+
+
+def evenly(count: int, limit: int) -> list[int]:
+    """Returns the indices of at most `limit` of `count` things, at even distances."""
+    chosen = np.linspace(0, count - 1, min(count, limit))
+    return chosen.round().astype(int).tolist()
+
+
+def read_masks(
+    masks, source, limit: int, compared: list[int], num_classes: int
+) -> list[np.ndarray | None] | None:
+    """Reads the true masks of images that `read_calibration` has read.
+
+    Args:
+        masks: One per item of `source`: integer arrays of shape `(height, width)`, or
+            `None` for an image without. `None` takes the attribute `mask` of the samples
+            of a data set, unless it has another number of classes.
+        source: As for `read_calibration`.
+        limit: The same.
+        compared: Indices among the images that were read.
+        num_classes: Channels of the net's output.
+
+    Returns:
+        Per index of `compared` an array of class ids, 255 for "ignore", or `None`;
+        `None` where no image has a mask.
+
+    Raises:
+        TypeError: If a mask is no integer array.
+        ValueError: If their number is another, or one holds other values.
+    """
+    items = _items(source)
+    if masks is not None and len(masks) != len(items):
+        raise ValueError(
+            "`masks` must be one per item of `calibration`. "
+            f"Received: {len(masks)} masks for {len(items)} images"
+        )
+    if masks is None and getattr(source, "num_classes", num_classes) != num_classes:
+        return None
+    chosen = evenly(len(items), limit)
+    found = []
+    for index in compared:
+        index = chosen[index]
+        mask = getattr(items[index], "mask", None) if masks is None else masks[index]
+        found.append(mask if mask is None else _checked_mask(mask, num_classes))
+    return None if all(mask is None for mask in found) else found
+
+
+def fit_mask(mask: np.ndarray | None, size: tuple[int, int]) -> np.ndarray | None:
+    """Resizes class ids to the nearest; `None` stays."""
+    return mask if mask is None else resize_map(mask, size)
+
+
+def _checked_mask(mask, num_classes):
+    mask = np.asarray(mask)
+    if mask.ndim != 2 or not np.issubdtype(mask.dtype, np.integer):
+        raise TypeError(
+            "`masks` must be integer arrays of shape (height, width), class ids. "
+            f"Received: shape={mask.shape}, dtype={mask.dtype}"
+        )
+    classes = max(2, num_classes)
+    wrong = np.unique(mask[(mask != _IGNORED) & ((mask < 0) | (mask >= classes))])
+    if len(wrong):
+        raise ValueError(
+            f"`masks` must hold class ids below {classes}, or {_IGNORED} for pixels that "
+            f"are not judged. Received: {wrong[:5].tolist()}"
+        )
+    return mask.astype("int32")
 
 
 def _read(item, size, channels):

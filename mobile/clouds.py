@@ -1,39 +1,26 @@
-"""Clouds of points for an export: how many, which ones, and how a file runs on them."""
+"""Clouds of points for an export: how many points, and which ones."""
 
 from numbers import Integral
 
 import numpy as np
 
-from kseg.mobile.runtime import open_interpreter
 
-
-def takes_clouds(model) -> bool:
-    """Tells whether a model's only input is clouds `(batch, points, channels)`."""
-    inputs = getattr(model, "inputs", None) or []
-    return len(inputs) == 1 and len(inputs[0].shape) == 3
-
-
-def static_points(model, size) -> tuple[tuple[int], int]:
-    """Returns `(number of points,)` of a file, and the channels of a point.
+def static_points(name: str, shape, size) -> tuple[int]:
+    """Returns `(number of points,)` of a file.
 
     Args:
-        model: A model that takes clouds.
+        name: Name of the model.
+        shape: Shape of its input, `(batch, points, channels)`.
         size: Number of points, or `None` for the model's own.
 
     Raises:
-        ValueError: If the number is not given, or another than the model's own; or if
-            the model takes several clouds at once.
+        ValueError: If the number is not given, or another than the model's own.
     """
-    batch, points, channels = model.inputs[0].shape
-    if batch not in (None, 1):
-        raise ValueError(
-            "`model` must take a batch of 1 or of any size, because a file takes one "
-            f"cloud. Received: {model.name!r} of input {tuple(model.inputs[0].shape)}"
-        )
+    _, points, channels = shape
     if size is None and points is None:
         raise ValueError(
             "`size` must be the number of points, because the model takes any and a "
-            f"file one: size=2048. Received: size=None, {model.name!r} of input "
+            f"file one: size=2048. Received: size=None, {name!r} of input "
             f"({points}, {channels})"
         )
     if size is not None and (isinstance(size, bool) or not isinstance(size, Integral)):
@@ -45,22 +32,7 @@ def static_points(model, size) -> tuple[tuple[int], int]:
             f"`size` must be the model's own number of points, {points or 'at least 1'}, "
             f"or left out. Received: size={size}"
         )
-    return (int(size or points),), channels
-
-
-def check_options(precision, labels):
-    """Raises an error for what an export of images takes, and of clouds does not."""
-    if precision == "full_int8":
-        raise ValueError(
-            "`precision` must be another for clouds: 8 bits of a coordinate are 256 "
-            'places, where points become one; "dynamic_int8" keeps them in float. '
-            "Received: precision='full_int8'"
-        )
-    if labels:
-        raise ValueError(
-            "`labels` must be left out for clouds: their files have no metadata. "
-            f"Received: labels={labels}"
-        )
+    return (int(size or points),)
 
 
 def read_clouds(
@@ -114,22 +86,3 @@ def read_clouds(
         drawn = draw(len(points), *size, rng)
         clouds.append(points[drawn][None].astype("float32"))
     return clouds
-
-
-class CloudNet:
-    """Runs a `.tflite` whose input is a cloud.
-
-    Args:
-        content: The content of the file.
-    """
-
-    def __init__(self, content: bytes):
-        self._interpreter = open_interpreter(content, num_threads=None, name="model")
-        (self._input,) = self._interpreter.get_input_details()
-        (self._output,) = self._interpreter.get_output_details()
-
-    def run(self, cloud: np.ndarray) -> np.ndarray:
-        """Returns what the file gives for a float32 cloud `(1, points, channels)`."""
-        self._interpreter.set_tensor(self._input["index"], cloud.astype("float32"))
-        self._interpreter.invoke()
-        return self._interpreter.get_tensor(self._output["index"])

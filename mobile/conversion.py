@@ -2,7 +2,8 @@
 
 import keras
 
-from kseg.mobile.graph import op_counts
+from kseg.mobile.graph import float_operations, op_counts
+from kseg.mobile.integer_kernels import use_fast_kernels
 from kseg.mobile.parity import ExportError
 from kseg.mobile.runtime import native_log
 
@@ -24,6 +25,9 @@ def concrete_function(network: keras.Model, size: tuple[int, int], output: str):
 
     Returns:
         A `tf.ConcreteFunction` from `image`, float32 `(1, *size, channels)`.
+
+    Raises:
+        ExportError: If the model does not run on it.
     """
     import tensorflow as tf
 
@@ -36,21 +40,47 @@ def concrete_function(network: keras.Model, size: tuple[int, int], output: str):
         scores, _ = network.stateless_call(trainable, fixed, image, training=False)
         if output != "category_mask":
             return {output: tf.cast(scores, "float32")}
-        if scores.shape[-1] == 1:
-            return {output: tf.cast(scores[..., 0] > 0.5, "int32")}
-        # keras.ops.argmax would need Flex; this is one ARG_MAX.
-        return {output: tf.argmax(scores, axis=-1, output_type="int32")}
+        return {output: class_ids(scores)}
 
-    return serve.get_concrete_function()
+    try:
+        return serve.get_concrete_function()
+    except Exception as error:  # whatever the user's layers and names raise
+        raise ExportError(
+            f"The model {network.name!r} cannot be traced by TensorFlow for an image of "
+            f"{size}: {error}"
+        ) from error
 
 
-def convert(function, *, float16: bool = False, calibration=None) -> bytes:
+def class_ids(probabilities):
+    """Returns int32 class ids `(..., )` of probabilities `(..., num_classes)`."""
+    import tensorflow as tf
+
+    if probabilities.shape[-1] == 1:
+        # By way of floats, and no slice: GPUs take neither bool as int32 nor a slice
+        # that drops an axis.
+        foreground = tf.cast(probabilities > 0.5, "float32")
+        return tf.cast(tf.reshape(foreground, probabilities.shape[:-1]), "int32")
+    # keras.ops.argmax would need Flex; this is one ARG_MAX.
+    return tf.argmax(probabilities, axis=-1, output_type="int32")
+
+
+def convert(
+    function,
+    *,
+    float16: bool = False,
+    calibration=None,
+    learned_ranges: bool = False,
+    input_dtype: str = "uint8",
+) -> bytes:
     """Converts a traced model with the TensorFlow Lite converter.
 
     Args:
         function: What `concrete_function` returns.
         float16: Keep the weights in half precision.
         calibration: Images for full integer quantization, or `None`.
+        learned_ranges: Take the ranges of all that is computed from the function, which
+            rounds as `kseg.mobile.quantize_aware` makes it.
+        input_dtype: Of the image, in integers: `"uint8"` or `"float32"`.
 
     Returns:
         The content of a `.tflite`.
@@ -60,17 +90,20 @@ def convert(function, *, float16: bool = False, calibration=None) -> bytes:
     """
     import tensorflow as tf
 
-    # The owner of a function without variables: any trackable object.
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], tf.Module())
+    owner = tf.Module()
+    # Most functions have none; without an owner the file would have no signature.
+    owner.captured = list(function.variables)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], owner)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     if float16:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
-    if calibration is not None:
+    if calibration is not None or learned_ranges:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = tf.uint8
+        converter.inference_input_type = getattr(tf, input_dtype)
         converter.inference_output_type = tf.uint8
+    if calibration is not None:
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.representative_dataset = lambda: ([image] for image in calibration)
     with native_log() as log:
         try:
@@ -81,7 +114,13 @@ def convert(function, *, float16: bool = False, calibration=None) -> bytes:
                 f"The model cannot be converted to LiteRT: {reason}"
             ) from error
     check_operations(content)
-    return content
+    if learned_ranges and (floats := float_operations(content)):
+        raise ExportError(
+            "The model computes in float where it has learnt no range, or LiteRT has no "
+            f"8-bit kernel: {', '.join(floats)}. Replace the layers that make them."
+        )
+    integers = calibration is not None or learned_ranges
+    return use_fast_kernels(content) if integers else content
 
 
 def check_operations(content: bytes):

@@ -3,7 +3,8 @@
 Two profiles, because the written rules and the newer runtime disagree:
 
 - `"delegate"`: the rules of LiteRT's GPU delegate, as its source has them
-  (tflite/tools/versioning/gpu_compatibility.cc). The official analyzer does not apply
+  (tflite/tools/versioning/gpu_compatibility.cc, and for the versions of operations
+  tflite/delegates/gpu/common/model_builder.cc). The official analyzer does not apply
   them: it calls every graph compatible.
 - `"litert"`: what the LiteRT 2.3 GPU accelerator ran and refused when it was tried. An
   operation that was not tried is judged as by the delegate.
@@ -33,6 +34,9 @@ def refusal(operation: Operation, profile: str) -> str:
     check = _RULES.get(operation.name)
     if check is None:
         return "the GPU has no such operation"
+    newest = _NEWEST.get(operation.name, operation.version)
+    if operation.version > newest:
+        return f"version {operation.version} of it; the GPU takes up to {newest}"
     return check(operation)
 
 
@@ -42,10 +46,11 @@ def _measured_refusal(op):
         return "a shape is not known before the run"
     if any(tensor.dtype == "INT16" for tensor in tensors):
         return "int16 activations"
-    if op.name in ("GATHER", "SPLIT", "SPLIT_V"):
+    if op.name == "GATHER":
         return "the accelerator refused it when tried"
-    five = any(len(tensor.shape) > 4 for tensor in (*op.inputs[:1], *op.outputs))
-    if five and op.name in ("RESHAPE", "TILE", "TRANSPOSE"):
+    if op.name in ("SPLIT", "SPLIT_V"):
+        return "the accelerator refused it, or computed it wrongly, when tried"
+    if any(len(tensor.shape) > 4 for tensor in tensors):
         return "more than four dimensions"
     return ""
 
@@ -230,5 +235,21 @@ _CUSTOM = (
     "MaxUnpooling2D",
     "Resampler",
 )
+# The newest version of an operation that the delegate takes; any, of the others.
+_VERSIONS = {
+    1: "CUMSUM DENSIFY GATHER ONE_HOT PRELU RESHAPE SELECT SELECT_V2",
+    2: """CONCATENATION PAD PADV2 MIRROR_PAD AVERAGE_POOL_2D MAX_POOL_2D QUANTIZE RELU
+        RELU6 LEAKY_RELU RELU_N1_TO_1 SLICE SOFTMAX SPACE_TO_DEPTH ABS ADD ADD_N COS DIV
+        ELU EQUAL EXP FLOOR FLOOR_DIV FLOOR_MOD GELU GREATER GREATER_EQUAL LESS
+        LESS_EQUAL LOG LOGICAL_AND LOGISTIC MAXIMUM MINIMUM NEG NOT_EQUAL POW RSQRT SIGN
+        SIN SQRT SQUARE SQUARED_DIFFERENCE SUB TANH""",
+    3: "DEQUANTIZE MUL RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR TRANSPOSE_CONV",
+    4: "LSTM STRIDED_SLICE TRANSPOSE",
+    6: "CONV_2D DEPTHWISE_CONV_2D",
+    9: "FULLY_CONNECTED",
+}
+_NEWEST = {
+    name: version for version, names in _VERSIONS.items() for name in names.split()
+}
 _RULES = {name: rule for rule, names in _NAMES.items() for name in names.split()}
 _RULES.update({f"CUSTOM {name}": _any for name in _CUSTOM})

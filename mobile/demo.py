@@ -34,7 +34,7 @@ def demo(output="demo", data=None):
         raise ImportError(
             "`kseg demo` shows a photo of scikit-image: pip install 'kseg[demo]'"
         ) from error
-    from kseg.mobile.benchmarking import benchmark_latency
+    from kseg.mobile.benchmarking import benchmark
     from kseg.mobile.exporter import export
     from kseg.mobile.scenarios.portrait import portrait
     from kseg.mobile.segmenter import ImageSegmenter
@@ -59,9 +59,9 @@ def demo(output="demo", data=None):
             calibration=_crops(photo),
             labels=["person"],
         )
-        latency = benchmark_latency(path, threads=[1, 2])
-        console.print(str(latency))
-        rows.append((report, latency))
+        latency = benchmark(path, threads=[1, 2])
+        console.print(latency.table())
+        rows.append((report, latency.models[0].rows))
     console.rule("Portrait mode")
     segmenter = ImageSegmenter(output / "person_float16.tflite")
     mask = segmenter.segment(photo).category_mask
@@ -122,8 +122,7 @@ def _table(rows, size=400):
     draw = ImageDraw.Draw(picture)
     large, small = (ImageFont.load_default(s) for s in (19, 15))
     y = 18
-    for report, latency in rows:
-        one, two = latency.latencies
+    for report, (one, two) in rows:
         draw.text((16, y), report.precision, "black", large)
         lines = [
             f"{report.size_bytes / 1e6:.2f} MB",

@@ -2,27 +2,23 @@
 
 import time
 
-import keras
-import numpy as np
-
 from kseg.files import checked_path, write_whole
-from kseg.mobile import clouds, quantization
-from kseg.mobile.calibration import read_calibration
-from kseg.mobile.conversion import check_operations, concrete_function, convert
-from kseg.mobile.graph import op_counts
+from kseg.mobile.candidates import Candidates
+from kseg.mobile.graph import op_counts, signature
+from kseg.mobile.image_jobs import image_job
 from kseg.mobile.images import as_pair
-from kseg.mobile.keras_model import image_shape, with_output
-from kseg.mobile.litert_net import LiteRTNet, activate
-from kseg.mobile.metadata import Metadata, channel_labels, write_metadata
-from kseg.mobile.parity import MIN_AGREEMENT, ExportError, compare
+from kseg.mobile.jobs import PARITY_IMAGES, named_job
+from kseg.mobile.keras_model import check_backend
+from kseg.mobile.named_model import takes_names
+from kseg.mobile.parity import MIN_AGREEMENT
+from kseg.mobile.quantization import MIN_IMAGES
 from kseg.mobile.report import ExportReport
-from kseg.mobile.runtime import native_log
+from kseg.mobile.twin import has_learned_ranges
 
 PRECISIONS = tuple(MIN_AGREEMENT)
-OUTPUTS = ("probabilities", "logits", "category_mask")
-# Activation ranges settle within about a hundred images, parity within a dozen.
-_CALIBRATION_IMAGES, _PARITY_IMAGES = 128, 16
-_PIXELS_AT_ONCE = 1 << 19
+OUTPUTS = ("probabilities", "logits", "category_mask", "category_mask_low")
+_INPUT_DTYPES = ("uint8", "float32")
+_CALIBRATION_IMAGES = 128  # activation ranges settle within about a hundred
 
 
 def export(
@@ -32,7 +28,11 @@ def export(
     size=None,
     precision: str = "float32",
     calibration=None,
+    masks=None,
     output: str = "probabilities",
+    camera_size=None,
+    input_dtype: str | None = None,
+    keep_float=(),
     labels=None,
     verbose: bool = True,
 ) -> ExportReport:
@@ -40,24 +40,44 @@ def export(
 
     The file takes one image of a fixed size, RGB 0-255 (float32; uint8 for
     `"full_int8"`), and carries MediaPipe Image Segmenter metadata; that of a model for
-    point clouds takes one cloud of a fixed number of points. If its answers are too far
-    from Keras', nothing is written and an older file at `path` stays.
+    point clouds takes one cloud of a fixed number of points, float32. If its answers are
+    too far from Keras', nothing is written and an older file at `path` stays.
+
+    In a file of several inputs and outputs each has, in the signature, the name that it
+    has in Keras; the report lists them, and which of them are state. `"full_int8"` takes
+    images and gives scores as uint8, all else as float32. A video network in parts is
+    several files: `kseg.mobile.export_parts`.
 
     Args:
-        model: Any Keras model of one input, images or clouds, and one output of scores,
-            on the TensorFlow backend.
+        model: Any Keras model of images or clouds and one output of scores, on the
+            TensorFlow backend; or one of several inputs or outputs, by their names: a
+            step of `kseg.models.video`, whose state goes in and out.
         path: Where to write, ending in `.tflite`.
         size: `(height, width)` or an int for a square. Required if the model takes
             any size, else the model's own. For clouds the number of points.
         precision: `"float32"`, `"float16"` (weights), `"weight_int8"`,
-            `"dynamic_int8"` (slower on CPUs) or `"full_int8"` (for images only).
+            `"dynamic_int8"` (slower on CPUs) or `"full_int8"`.
         calibration: Images for the comparison and for the activation ranges of
-            `"full_int8"`, which needs at least 8: a folder, a list of paths or images,
+            `"full_int8"`, which needs at least 8, but none for a model that has learnt
+            them by `kseg.mobile.quantize_aware`: a folder, a list of paths or images,
             a uint8 array of shape `(images, height, width, 3)`, or a kseg data set.
             `None` compares on the photos that ship with kseg. For clouds it is needed:
             an array `(clouds, points, channels)`, a list of arrays, or a data set such as
-            `kseg.data.points.Blocks`.
-        output: `"probabilities"`, `"logits"`, or `"category_mask"` (int32 class ids).
+            `kseg.data.points.Blocks`. For steps of a video its frames in order, as many
+            as a state needs to reach its range: a video file, a folder, a list. For all
+            other inputs dicts of arrays, one per sample, by the names of the inputs.
+        masks: The true masks of `calibration`, one integer array of class ids per image
+            (255 is ignored), so that the report also tells how near model and file are
+            to the truth. `None` takes those of a data set of as many classes.
+        output: `"probabilities"`, `"logits"`, `"category_mask"` (int32 class ids), or
+            `"category_mask_low"`: the class is chosen before the upsampling that the
+            model ends in, which costs a fraction, and ids are repeated to full size.
+        camera_size: `(height, width)` of the images that the file takes and gives,
+            resized to the net's `size` and back inside of it. `None` takes `size`.
+        input_dtype: Of `"full_int8"`: `"uint8"`, the default, or `"float32"`; the values
+            are 0-255 either way.
+        keep_float: Names of layers, or patterns such as `"head*"`, that the integer
+            precisions leave in float; `report.sensitivity()` says which are worth it.
         labels: Names of the classes, written into the file. For a one-class net the
             foreground's name, or those of background and foreground.
         verbose: Print the report.
@@ -78,170 +98,105 @@ def export(
     """
     started = time.perf_counter()
     path = checked_path(path)
-    _check_choices(precision, output)
-    is_cloud = clouds.takes_clouds(model)
-    if is_cloud:
-        clouds.check_options(precision, labels)
-    size, channels = (clouds.static_points if is_cloud else _static_size)(model, size)
-    full = precision == "full_int8"
+    keep_float = [keep_float] if isinstance(keep_float, str) else list(keep_float)
+    _check_choices(precision, output, input_dtype, keep_float)
+    if isinstance(labels, str):
+        raise TypeError(
+            "`labels` must be a list of names, one per class. "
+            f"Received: labels={labels!r}"
+        )
+    learned = has_learned_ranges(model)
+    if learned and (precision != "full_int8" or keep_float):
+        raise ValueError(
+            '`precision` must be "full_int8", without `keep_float`, for a model that was '
+            "fine-tuned for it. Received: "
+            f"precision={precision!r}, keep_float={keep_float}"
+        )
+    full = precision == "full_int8" and not learned
     if full and calibration is None:
         _check_enough(0)
-    limit = _CALIBRATION_IMAGES if full else _PARITY_IMAGES
-    read = clouds.read_clouds if is_cloud else read_calibration
-    images = read(calibration, size, channels, limit)
+    limit = _CALIBRATION_IMAGES if full else PARITY_IMAGES
+    if takes_names(model):
+        _check_image_options(
+            output, masks=masks, camera_size=camera_size, labels=labels
+        )
+        job = named_job(model, size, output, calibration, limit)
+    else:
+        job = image_job(
+            model, size, camera_size, output, calibration, masks, limit, labels
+        )
     if full:
-        _check_enough(len(images))
-    network = with_output(model, "logits" if output == "logits" else "probabilities")
-    metadata = Metadata(
-        labels=channel_labels(labels, network.output_shape[-1]),
-        activation=_activation(network, output),
-        name=model.name,
-    )
-    if is_cloud:  # MediaPipe has no task for them.
-        metadata = None
-    function = concrete_function(network, size, output)
-    converter, content, parity = _verified(
-        _converters(function, precision, images),
-        lambda content: _measure(network, content, images, output),
-        metadata,
-        precision,
-    )
-    write_whole(path, content)
+        _check_enough(len(job.samples))
+    candidates = Candidates(job, precision, keep_float, input_dtype or "uint8")
+    best = candidates.best()
+    write_whole(path, best.content)
+    inputs, outputs = signature(best.content)
     report = ExportReport(
         path=path,
         precision=precision,
         output=output,
-        size=size,
-        num_classes=int(network.output_shape[-1]),
-        size_bytes=len(content),
-        ops=op_counts(content),
-        converter=converter,
-        parity=parity,
+        size=job.size,
+        camera_size=None if camera_size is None else as_pair(camera_size),
+        num_classes=job.num_classes,
+        labels=job.labels,
+        inputs=inputs,
+        outputs=outputs,
+        state=tuple(name for name in inputs if name in outputs),
+        size_bytes=len(best.content),
+        ops=op_counts(best.content),
+        converter=best.converter,
+        alternatives=best.alternatives,
+        parity=best.parity,
         seconds=time.perf_counter() - started,
+        _sensitivity=candidates.sensitivity,
     )
     if verbose:
         print(report)
     return report
 
 
-def _converters(function, precision, images):
-    """Returns `(name, function that returns a file's content)`, the first choice first."""
-    if precision == "float32":
-        return [("converter", lambda: convert(function))]
-    if precision == "full_int8":
-        floats = [image.astype("float32") for image in images]
-        return [
-            ("quantizer", lambda: quantization.full_int8(convert(function), images)),
-            ("converter", lambda: convert(function, calibration=floats)),
-        ]
-    quantize = getattr(quantization, precision)
-    choices = [("quantizer", lambda: quantize(convert(function)))]
-    if precision == "float16":
-        choices.append(("converter", lambda: convert(function, float16=True)))
-    return choices
-
-
-def _verified(converters, measure, metadata, precision):
-    """Returns the name, content and parity of the first converter at parity."""
-    failures = []
-    for name, make in converters:
-        try:
-            content = make()
-            if metadata is not None:
-                content = write_metadata(content, metadata)
-            check_operations(content)
-            parity = measure(content)
-            parity.check(precision)
-            return name, content, parity
-        except ExportError as error:
-            failures.append(error)
-    raise failures[0]
-
-
-def _measure(network, content, images, output):
-    net = clouds.CloudNet(content) if images[0].ndim == 3 else LiteRTNet(content)
-    activation = _activation(network, output)
-    images = images[:: -(-len(images) // _PARITY_IMAGES)]
-    # Eager Keras costs as much per call as per pixel: as many as memory surely takes.
-    together = max(1, _PIXELS_AT_ONCE // images[0][0, ..., 0].size)
-
-    def pairs():
-        for start in range(0, len(images), together):
-            batch = images[start : start + together]
-            floats = np.concatenate(batch).astype("float32")
-            with native_log():  # eager Keras warns of the retracing of grouped layers
-                scores = keras.ops.convert_to_numpy(network(floats, training=False))
-            _check_values(scores, output)
-            for image, reference in zip(batch, scores, strict=True):
-                exported = net.run(image)[0]
-                if not np.issubdtype(exported.dtype, np.integer):
-                    exported = activate(exported, activation)
-                yield activate(reference, activation), exported
-
-    return compare(pairs())
-
-
-def _activation(network, output):
-    """Returns what makes the outputs probabilities, as metadata says it."""
-    if output != "logits":
-        return "none"
-    return "sigmoid" if network.output_shape[-1] == 1 else "softmax"
-
-
-def _check_values(scores, output):
-    """Raises if Keras' own scores are not of the kind that the file promises."""
-    sums = scores.sum(axis=-1) if scores.shape[-1] > 1 else np.ones(1)
-    within = scores.min() >= -1e-3 and scores.max() <= 1 + 1e-3
-    if within and np.abs(sums - 1).max() < 1e-2:
-        return
-    if output != "logits" and np.isfinite(scores).all():
-        raise ValueError(
-            f"`output={output!r}` needs a model that ends in probabilities, or in a "
-            "layer without activation. Received: scores from "
-            f"{scores.min():.3g} to {scores.max():.3g}"
-        )
-
-
-def _check_choices(precision, output):
+def _check_choices(precision, output, input_dtype, keep_float):
     for name, value, allowed in (
         ("precision", precision, PRECISIONS),
         ("output", output, OUTPUTS),
+        ("input_dtype", input_dtype, (None, *_INPUT_DTYPES)),
     ):
         if value not in allowed:
             raise ValueError(
                 f"`{name}` must be one of {allowed}. Received: {name}={value!r}"
             )
-    if keras.backend.backend() != "tensorflow":
-        raise ExportError(
-            "Exporting needs Keras on TensorFlow: save the model as .keras, set the "
-            "environment variable KERAS_BACKEND=tensorflow, load it and export it. "
-            f"Received: backend {keras.backend.backend()!r}"
+    if input_dtype == "uint8" and precision != "full_int8":
+        raise ValueError(
+            '`input_dtype` must be left out but for "full_int8": a file that computes in '
+            f"float takes float32. Received: input_dtype='uint8', precision={precision!r}"
         )
+    if keep_float and precision == "float32":
+        raise ValueError(
+            "`keep_float` must be left out where nothing is quantized. "
+            f"Received: keep_float={keep_float}, precision='float32'"
+        )
+    check_backend()
 
 
 def _check_enough(count):
-    if count < quantization.MIN_IMAGES:
+    if count < MIN_IMAGES:
         raise ValueError(
-            f"`calibration` must hold at least {quantization.MIN_IMAGES} images like "
+            f"`calibration` must hold at least {MIN_IMAGES} images like "
             'those the net will see, because "full_int8" fixes the range of every '
             f"activation by them. Received: {count} images"
         )
 
 
-def _static_size(model, size):
-    height, width, channels = image_shape(model)
-    if size is None:
-        if height is None or width is None:
-            raise ValueError(
-                "`size` must be given, because the model takes any size and a phone's "
-                f"file one: size=(height, width). Received: size=None, {model.name!r} "
-                f"of input ({height}, {width}, {channels})"
-            )
-        return (height, width), channels
-    size = as_pair(size)
-    if (height or size[0], width or size[1]) != size:
+def _check_image_options(output, **options):
+    """Raises an error for what only a model of one image takes."""
+    if output == "category_mask_low":
         raise ValueError(
-            f"`size` must be the model's own, ({height}, {width}), or left out. "
-            f"Received: size={size}"
+            "`output` must be another for clouds and for models of several inputs. "
+            "Received: output='category_mask_low'"
         )
-    return size, channels
+    for name, value in options.items():
+        if value is not None:
+            raise ValueError(
+                f"`{name}` must be left out for clouds and for models of several inputs. "
+                f"Received: {name}={value!r}"
+            )

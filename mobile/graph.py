@@ -1,6 +1,7 @@
 """The operations inside a .tflite file, read and edited without an interpreter."""
 
 import collections
+from collections.abc import Collection
 
 import numpy as np
 
@@ -15,6 +16,11 @@ except ImportError as error:
 _OP_NAMES = {
     code: name
     for name, code in vars(schema.BuiltinOperator).items()
+    if isinstance(code, int)
+}
+TYPE_NAMES = {
+    code: name
+    for name, code in vars(schema.TensorType).items()
     if isinstance(code, int)
 }
 
@@ -66,7 +72,49 @@ def op_counts(model: bytes) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def uint8_interface(model: bytes) -> bytes:
+def float_operations(model: bytes) -> list[str]:
+    """Returns the names of the operations that compute in float, each once.
+
+    Those that only lead from or to integers do not count.
+    """
+    graph = unpack(model)
+    found = {
+        op_name(graph.operatorCodes[op.opcodeIndex])
+        for subgraph in graph.subgraphs
+        for op in subgraph.operators or []
+        if any(
+            subgraph.tensors[index].type == schema.TensorType.FLOAT32
+            for index in (*op.inputs, *op.outputs)
+            if index >= 0
+        )
+    }
+    return sorted(found - {"DEQUANTIZE", "QUANTIZE"})
+
+
+def signature(model: bytes) -> tuple[dict[str, str], dict[str, str]]:
+    """Tells what a `.tflite` takes and gives, by the names of its signature.
+
+    Args:
+        model: The content of a file of one signature.
+
+    Returns:
+        Inputs and outputs, both name to `"float32 (1, 64, 96, 3)"`.
+    """
+    graph = unpack(model)
+    (ends,) = graph.signatureDefs
+    tensors = graph.subgraphs[0].tensors
+
+    def described(maps):
+        return {
+            end.name.decode(): f"{TYPE_NAMES[tensors[end.tensorIndex].type].lower()} "
+            f"{tuple(map(int, tensors[end.tensorIndex].shape))}"
+            for end in maps
+        }
+
+    return described(ends.inputs), described(ends.outputs)
+
+
+def uint8_interface(model: bytes, floats: Collection[str] = ()) -> bytes:
     """Makes int8 inputs and outputs uint8, as cameras and MediaPipe have them.
 
     A `QUANTIZE` that shifts the zero point by 128 is put before the first and after
@@ -74,57 +122,61 @@ def uint8_interface(model: bytes) -> bytes:
 
     Args:
         model: The content of a `.tflite` of one subgraph.
+        floats: Names of inputs and outputs that become float32 instead.
 
     Returns:
-        The content with uint8 where int8 was; other tensors stay as they are.
+        The content with uint8 or float32 where int8 was; other tensors stay as they are.
     """
     graph = unpack(model)
     (subgraph,) = graph.subgraphs
-    code = _quantize_code(graph)
-    moved = {}
     subgraph.inputs, subgraph.outputs = list(subgraph.inputs), list(subgraph.outputs)
-    for end, indices in (("input", subgraph.inputs), ("output", subgraph.outputs)):
-        for position, inner in enumerate(indices):
+    for end, indices in (("inputs", subgraph.inputs), ("outputs", subgraph.outputs)):
+        maps = [m for ends in graph.signatureDefs or [] for m in getattr(ends, end)]
+        for position, inner in enumerate(map(int, indices)):
             if subgraph.tensors[inner].type != schema.TensorType.INT8:
                 continue
-            subgraph.tensors.append(_as_uint8(subgraph.tensors[inner]))
-            outer = len(subgraph.tensors) - 1
-            indices[position], moved[int(inner)] = outer, outer
+            named = next((m for m in maps if m.tensorIndex == inner), None)
+            is_float = named is not None and named.name.decode() in floats
+            subgraph.tensors.append(_outer(subgraph.tensors[inner], is_float))
+            outer = indices[position] = len(subgraph.tensors) - 1
+            if named is not None:
+                named.tensorIndex = outer
             op = schema.OperatorT()
-            op.opcodeIndex = code
-            if end == "input":
+            if end == "inputs":
                 op.inputs, op.outputs = [outer], [inner]
+                op.opcodeIndex = _operator_code(graph, "QUANTIZE")
                 subgraph.operators.insert(0, op)
             else:
                 op.inputs, op.outputs = [inner], [outer]
+                name = "DEQUANTIZE" if is_float else "QUANTIZE"
+                op.opcodeIndex = _operator_code(graph, name)
                 subgraph.operators.append(op)
-    for signature in graph.signatureDefs or []:
-        for tensor_map in (*signature.inputs, *signature.outputs):
-            tensor_map.tensorIndex = moved.get(
-                tensor_map.tensorIndex, tensor_map.tensorIndex
-            )
     return pack(graph)
 
 
-def _quantize_code(graph):
+def _operator_code(graph, name):
     for index, code in enumerate(graph.operatorCodes):
-        if op_name(code) == "QUANTIZE":
+        if op_name(code) == name:
             return index
     code = schema.OperatorCodeT()
-    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.QUANTIZE
+    code.builtinCode = code.deprecatedBuiltinCode = getattr(
+        schema.BuiltinOperator, name
+    )
     graph.operatorCodes.append(code)
     return len(graph.operatorCodes) - 1
 
 
-def _as_uint8(tensor):
+def _outer(tensor, is_float):
     outer = schema.TensorT()
     outer.name = tensor.name
     outer.shape = tensor.shape
     outer.shapeSignature = tensor.shapeSignature
-    outer.type = schema.TensorType.UINT8
-    outer.quantization = schema.QuantizationParametersT()
-    outer.quantization.scale = tensor.quantization.scale
-    outer.quantization.zeroPoint = [int(z) + 128 for z in tensor.quantization.zeroPoint]
+    outer.type = schema.TensorType.FLOAT32 if is_float else schema.TensorType.UINT8
+    if not is_float:
+        inner = tensor.quantization
+        outer.quantization = schema.QuantizationParametersT()
+        outer.quantization.scale = inner.scale
+        outer.quantization.zeroPoint = [int(z) + 128 for z in inner.zeroPoint]
     inner_name = tensor.name.decode() if isinstance(tensor.name, bytes) else tensor.name
     tensor.name = f"{inner_name}_int8"
     return outer

@@ -39,13 +39,13 @@ def read_image(image) -> np.ndarray:
     )
 
 
-def as_pair(size) -> tuple[int, int]:
-    """Returns `size` as `(height, width)`; an int means a square."""
+def as_pair(size, name: str = "size") -> tuple[int, int]:
+    """Returns a size as `(height, width)`; an int means a square."""
     pair = tuple(size) if isinstance(size, Iterable) else (size, size)
     if len(pair) != 2 or any(not isinstance(n, Integral) or n < 1 for n in pair):
         raise ValueError(
-            "`size` must be a positive integer or (height, width). "
-            f"Received: size={size!r}"
+            f"`{name}` must be a positive integer or (height, width). "
+            f"Received: {name}={size!r}"
         )
     return int(pair[0]), int(pair[1])
 

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from kseg.mobile.images import as_pair
+from kseg.mobile.parity import ExportError
 from kseg.models.inference import output_kind, photo_size
 
 _ROOMS = ("layers", "backbones", "models", "losses", "metrics")
@@ -31,7 +32,7 @@ class KerasNet:
 
     def __init__(self, model, size=None):
         height, width, self.channels = image_shape(model)
-        model = _functional(model)
+        model = _functional(model, None if size is None else as_pair(size))
         # With the bare tensor as input, whatever structure the model was built with.
         self._model = keras.Model(model.inputs[0], model.outputs[0])
         self.input_size = None
@@ -77,6 +78,16 @@ def load_keras(path: Path) -> keras.Model:
         ) from error
 
 
+def check_backend():
+    """Raises `ExportError` if Keras runs on another backend than TensorFlow."""
+    if keras.backend.backend() != "tensorflow":
+        raise ExportError(
+            "Exporting needs Keras on TensorFlow: save the model as .keras, set the "
+            "environment variable KERAS_BACKEND=tensorflow, load it and export it. "
+            f"Received: backend {keras.backend.backend()!r}"
+        )
+
+
 def image_shape(model) -> tuple[int | None, int | None, int]:
     """Returns `(height, width, channels)` of a model's image input.
 
@@ -113,12 +124,13 @@ def image_shape(model) -> tuple[int | None, int | None, int]:
     return shape[1:]
 
 
-def with_output(model, output: str) -> keras.Model:
+def with_output(model, output: str, size=None) -> keras.Model:
     """Returns a model over the same layers that ends in the wanted scores.
 
     Args:
         model: A Keras model of one image input.
         output: `"probabilities"` or `"logits"`.
+        size: `(height, width)` for a subclassed model, whose layers may not work on any.
 
     Returns:
         A functional model in float32. What a mixed-precision policy computes in
@@ -128,24 +140,38 @@ def with_output(model, output: str) -> keras.Model:
     Raises:
         ValueError: If the model has no such output and none can be derived.
     """
-    model = _functional(_in_float32(model))
-    image, scores = model.inputs[0], model.outputs[0]
-    kind = output_kind(model) if len(model.outputs) == 1 else None
+    model = _functional(in_float32(model), size)
+    return keras.Model(model.inputs[0], wanted_scores(model, output))
+
+
+def wanted_scores(model, output: str, kind: str | None = None):
+    """Returns the tensor of a functional model that `with_output` ends in.
+
+    Args:
+        model: A functional model.
+        output: `"probabilities"` or `"logits"`.
+        kind: What the model ends in; `None` where its last layers have to tell.
+    """
+    scores = model.outputs[0]
+    if kind is None and len(model.outputs) == 1:
+        kind = output_kind(model)
     if kind == output:
-        return keras.Model(image, scores)
+        return scores
     if kind == "logits":
         activation = "sigmoid" if scores.shape[-1] == 1 else "softmax"
         # Names of layers are unique in a model, and Keras counts only per session.
         name = f"{model.name}_probabilities"
-        layer = keras.layers.Activation(activation, name=name)
-        return keras.Model(image, layer(scores))
+        return keras.layers.Activation(activation, name=name)(scores)
     last = scores._keras_history.operation
-    if kind == "probabilities" and type(last).__name__ in ("Activation", "Softmax"):
-        return keras.Model(image, last.input)
-    if output in [layer.name for layer in model.layers]:
-        return keras.Model(image, model.get_layer(output).output)
+    if kind == "probabilities":
+        found = _before_activation(scores)
+        if found is not None:
+            return found
+    inputs = keras.layers.InputLayer  # whose names are the user's
+    if output in [x.name for x in model.layers if not isinstance(x, inputs)]:
+        return model.get_layer(output).output
     if kind is None and len(model.outputs) == 1:  # parity looks at the values
-        return keras.Model(image, scores)
+        return scores
     raise ValueError(
         f"`output={output!r}` needs a layer of that name, or an activation layer at the "
         "end of a model of one output: build it with activation=None, then add "
@@ -154,15 +180,42 @@ def with_output(model, output: str) -> keras.Model:
     )
 
 
-def _functional(model):
+def _before_activation(scores):
+    """What a layer at the end makes scores of, be it in a model inside; or `None`."""
+    last, node, index = scores._keras_history
+    given = last._inbound_nodes[node].input_tensors
+    if type(last).__name__ in ("Activation", "Softmax"):
+        return given[0]
+    if not getattr(last, "outputs", None):
+        return None
+    inner = _before_activation(last.outputs[index])
+    return inner if inner is None else keras.Model(last.inputs, inner)(given)
+
+
+def check_scores(scores, output):
+    """Raises if Keras' own scores are not of the kind that the file promises."""
+    sums = scores.sum(axis=-1) if scores.shape[-1] > 1 else np.ones(1)
+    within = scores.min() >= -1e-3 and scores.max() <= 1 + 1e-3
+    if within and np.abs(sums - 1).max() < 1e-2:
+        return
+    if output != "logits" and np.isfinite(scores).all():
+        raise ValueError(
+            f"`output={output!r}` needs a model that ends in probabilities, or in a "
+            "layer without activation. Received: scores from "
+            f"{scores.min():.3g} to {scores.max():.3g}"
+        )
+
+
+def _functional(model, size=None):
     if isinstance(model, keras.Model) and getattr(model, "outputs", None):
         return model
     height, width, channels = image_shape(model)
-    image = keras.Input((height, width, channels))
+    image = keras.Input((*(size or (height, width)), channels))
     return keras.Model(image, model(image), name=model.name)
 
 
-def _in_float32(model):
+def in_float32(model):
+    """Returns a model that computes in float32, with the same weights."""
     if all(layer.compute_dtype == "float32" for layer in model._flatten_layers()):
         return model
 

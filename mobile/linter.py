@@ -1,10 +1,11 @@
-"""Reads a .tflite and says what a phone's GPU takes of it, without running it."""
+"""Reads a .tflite and says what a phone's GPU takes of it; runs it there if asked."""
 
 import collections
 import dataclasses
 from pathlib import Path
 
 from kseg.mobile.delegate_rules import PROFILES, refusal
+from kseg.mobile.gpu_run import GpuRun, run_on_gpu
 from kseg.mobile.operations import read_operations
 
 # What to do about an operation that a GPU refuses.
@@ -22,6 +23,7 @@ _ADVICE = {
     "MIRROR_PAD": "pad by reflection or with zeros",
     "SHAPE": "export with a static size: kseg.mobile.export does",
     "CAST": "leave the conversion to the app",
+    "TRANSPOSE_CONV": "export with kseg.mobile.export, which keeps its activation apart",
 }
 _FLEX = "replace the Keras layer: plain LiteRT has no such operation"
 _DEFAULT_ADVICE = "replace the Keras layer, or accept that this part runs on the CPU"
@@ -59,10 +61,12 @@ class LintReport:
     Attributes:
         path: The file.
         operations: One verdict per operation, in the order of execution.
+        gpu: What a run on the GPU alone has shown; `None` if none was asked for.
     """
 
     path: Path
     operations: tuple[OperationVerdict, ...]
+    gpu: GpuRun | None = None
 
     def clean(self, profile: str | None = None) -> bool:
         """Whether a GPU takes every operation.
@@ -75,14 +79,8 @@ class LintReport:
 
     def __str__(self) -> str:
         counts = collections.Counter(op.name for op in self.operations)
-        lines = [
-            f"{self.path}: {len(self.operations)} operations",
-            ", ".join(f"{n} {name}" for name, n in counts.most_common()),
-        ]
-        for profile in PROFILES:
-            refused = sum(profile in op.refusals for op in self.operations)
-            verdict = f"{refused} operations refused" if refused else "takes all of it"
-            lines.append(f"{profile:<8}  {verdict}")
+        heads = ("#", "operation", "shape", *PROFILES, "layers")
+        lines = _table(heads, [_row(op) for op in self.operations])
         for op in self.operations:
             if op.refusals or op.warning:
                 lines.append(f"#{op.index} {op.name} {op.shape} of {op.layers}")
@@ -92,6 +90,16 @@ class LintReport:
                 lines.append(f"    {op.advice}")
             if op.warning:
                 lines.append(f"    warning: {op.warning}")
+        lines += [
+            f"{self.path}: {len(self.operations)} operations",
+            ", ".join(f"{n} {name}" for name, n in counts.most_common()),
+        ]
+        for profile in PROFILES:
+            refused = sum(profile in op.refusals for op in self.operations)
+            verdict = f"{refused} refused" if refused else "takes all of it"
+            lines.append(f"{profile:<8}  {verdict}")
+        if self.gpu is not None:
+            lines.append(str(self.gpu))
         return "\n".join(lines)
 
     def to_dict(self) -> dict:
@@ -99,13 +107,17 @@ class LintReport:
         return {**dataclasses.asdict(self), "path": str(self.path)}
 
 
-def lint(path) -> LintReport:
+def lint(path, *, run: bool = False, photo=None) -> LintReport:
     """Judges every operation of a `.tflite` by the rules of phone GPUs.
 
-    Nothing is run, and neither TensorFlow nor Keras is needed.
+    Neither TensorFlow nor Keras is needed.
 
     Args:
         path: The file; any `.tflite`, whoever made it.
+        run: Run it by LiteRT's GPU accelerator alone too, and compare the answers with
+            the CPU's. Without a GPU this takes the software driver of Debian's package
+            chromium, if it is installed.
+        photo: The image for that run. `None` takes a photo that ships.
 
     Returns:
         A `LintReport`.
@@ -121,11 +133,14 @@ def lint(path) -> LintReport:
     True
     """
     path = Path(path)
+    found = read_operations(path)
+    before = [None, *(operation for operation, _ in found)]
     verdicts = [
-        _verdict(index, operation, layers)
-        for index, (operation, layers) in enumerate(read_operations(path))
+        _verdict(index, operation, layers, before[index])
+        for index, (operation, layers) in enumerate(found)
     ]
-    return LintReport(path, tuple(verdicts))
+    gpu = run_on_gpu(path, photo) if run else None
+    return LintReport(path, tuple(verdicts), gpu)
 
 
 def checked_profile(profile: str) -> str:
@@ -137,7 +152,7 @@ def checked_profile(profile: str) -> str:
     return profile
 
 
-def _verdict(index, operation, layers):
+def _verdict(index, operation, layers, before):
     refusals = {profile: refusal(operation, profile) for profile in PROFILES}
     refusals = {profile: reason for profile, reason in refusals.items() if reason}
     advice = ""
@@ -151,17 +166,38 @@ def _verdict(index, operation, layers):
         shape=operation.outputs[0].shape if operation.outputs else (),
         refusals=refusals,
         advice=advice,
-        warning=_warning(operation),
+        warning=_warning(operation, before),
     )
 
 
-def _warning(op):
+def _warning(op, before):
     if op.name == "CONV_2D" and op.inputs[0].shape[-1] != op.inputs[1].shape[-1]:
         return (
             "a grouped convolution: a GPU was seen to compute one wrongly, compare its "
             "answers with the CPU's"
         )
+    # MergePaddingWithPooling of tflite/delegates/gpu/common/transformations.
+    if op.name == "AVERAGE_POOL_2D" and before is not None and before.name == "PAD":
+        return (
+            "a GPU leaves the padding before it out of the average, and the CPU does "
+            "not: pad by the pooling itself, or expect other values at the border"
+        )
     return ""
+
+
+def _row(op):
+    """The cells of an operation, as the printed table has them."""
+    taken = ("no" if profile in op.refusals else "yes" for profile in PROFILES)
+    shape = "x".join(map(str, op.shape))
+    return (str(op.index), op.name, shape, *taken, op.layers)
+
+
+def _table(heads, rows):
+    """Lines of columns that are as wide as their longest cell."""
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    return [
+        "  ".join(map(str.ljust, cells, widths)).rstrip() for cells in (heads, *rows)
+    ]
 
 
 def _by_reason(refusals):

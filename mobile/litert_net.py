@@ -67,24 +67,40 @@ class LiteRTNet:
         self._interpreter.set_tensor(self._input["index"], self._as_input(images))
         self._interpreter.invoke()
         values = self._interpreter.get_tensor(self._output["index"])
-        scale, zero_point = self._output["quantization"]
-        if values.dtype in (np.int32, np.int64):
-            return values
-        if scale:
-            return (values.astype("float32") - zero_point) * np.float32(scale)
-        return values.astype("float32", copy=False)
+        return from_tensor(values, self._output)
 
     def _as_input(self, images):
-        dtype = self._input["dtype"]
-        scale, zero_point = self._input["quantization"]
-        if images.dtype == dtype == np.uint8:  # raw pixels, as MediaPipe passes them
+        if images.dtype == self._input["dtype"] == np.uint8:  # as MediaPipe passes them
             return images
-        values = (images.astype("float32") - self._mean) / self._std
-        if not scale:
-            return values.astype(dtype, copy=False)
-        limits = np.iinfo(dtype)
-        steps = np.round(values / scale) + zero_point
-        return np.clip(steps, limits.min, limits.max).astype(dtype)
+        return to_tensor(
+            (images.astype("float32") - self._mean) / self._std, self._input
+        )
+
+
+def to_tensor(values: np.ndarray, details: dict) -> np.ndarray:
+    """Returns numbers as an input of a file takes them: its type, its quantization.
+
+    Args:
+        values: Array of numbers.
+        details: What LiteRT says of the input.
+    """
+    dtype = details["dtype"]
+    scale, zero_point = details["quantization"]
+    if not scale:
+        return values.astype(dtype, copy=False)
+    limits = np.iinfo(dtype)
+    steps = np.round(values / scale) + zero_point
+    return np.clip(steps, limits.min, limits.max).astype(dtype)
+
+
+def from_tensor(values: np.ndarray, details: dict) -> np.ndarray:
+    """Returns the numbers of an output of a file: float32, or class ids as they are."""
+    scale, zero_point = details["quantization"]
+    if values.dtype in (np.int32, np.int64):
+        return values
+    if scale:
+        return (values.astype("float32") - zero_point) * np.float32(scale)
+    return values.astype("float32", copy=False)
 
 
 def activate(scores: np.ndarray, activation: str) -> np.ndarray:

@@ -5,7 +5,7 @@ import itertools
 import re
 from pathlib import Path
 
-from kseg.mobile.graph import op_name, schema, unpack
+from kseg.mobile.graph import TYPE_NAMES, op_name, unpack
 
 _NUMBER = re.compile(r"_\d+$")
 
@@ -34,12 +34,14 @@ class Operation:
         inputs: Its inputs; left-out optional ones are not listed.
         outputs: Its outputs.
         options: The schema's option object, or `None`.
+        version: Of the operation: newer ones can do more, and fewer runtimes take them.
     """
 
     name: str
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     options: object
+    version: int = 1
 
     def option(self, name, default=0):
         """Returns a field of the options, by its name in the schema."""
@@ -92,6 +94,21 @@ def read_operations(path) -> list[tuple[Operation, str]]:
     return [(operation, _layers(scopes, numbered)) for operation, scopes in found]
 
 
+def layer_names(model: bytes) -> list[str]:
+    """Returns for each operation of a `.tflite` the Keras layers that it computes.
+
+    Args:
+        model: The content of the file.
+    """
+    scopes = [
+        _scopes(subgraph, op)
+        for subgraph in unpack(model).subgraphs
+        for op in subgraph.operators or []
+    ]
+    numbered = _scopes_are_numbered(scopes)
+    return [_layers(scope, numbered) for scope in scopes]
+
+
 def _operations(graph, subgraph):
     """Yields each operation as the rules see it, beside the schema's object."""
     names = [op_name(code) for code in graph.operatorCodes]
@@ -116,6 +133,7 @@ def _operations(graph, subgraph):
                 tensors(op.inputs),
                 tensors(op.outputs),
                 op.builtinOptions,
+                graph.operatorCodes[op.opcodeIndex].version,
             ),
             op,
         )
@@ -125,15 +143,8 @@ def _tensor(tensor, constant):
     shape = tensor.shapeSignature
     if shape is None or not len(shape):
         shape = () if tensor.shape is None else tensor.shape
-    dtype = _TYPE_NAMES.get(tensor.type, str(tensor.type))
+    dtype = TYPE_NAMES.get(tensor.type, str(tensor.type))
     return Tensor(tuple(map(int, shape)), dtype, constant)
-
-
-_TYPE_NAMES = {
-    code: name
-    for name, code in vars(schema.TensorType).items()
-    if isinstance(code, int)
-}
 
 
 def _has_data(graph, tensor):

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -19,6 +19,7 @@ MIN_AGREEMENT = {
     "dynamic_int8": 0.97,
     "full_int8": 0.97,
 }
+_IGNORED = 255
 
 
 class ExportError(RuntimeError):
@@ -38,6 +39,32 @@ class ParityError(ExportError):
 
 
 @dataclasses.dataclass(frozen=True)
+class Truth:
+    """How near the model and its file are to the true masks of the same images.
+
+    Attributes:
+        images: Number of images that have a mask.
+        model_iou: The IoU of each class, of the Keras model; NaN where a class is
+            neither in the masks nor found.
+        file_iou: The same of the file.
+    """
+
+    images: int
+    model_iou: tuple[float, ...]
+    file_iou: tuple[float, ...]
+
+    @property
+    def model_mean_iou(self) -> float:
+        """Mean over the classes that occur, of the Keras model."""
+        return _mean(self.model_iou)
+
+    @property
+    def file_mean_iou(self) -> float:
+        """The same of the file."""
+        return _mean(self.file_iou)
+
+
+@dataclasses.dataclass(frozen=True)
 class Parity:
     """How far a file's answers are from Keras' on the same images.
 
@@ -53,6 +80,7 @@ class Parity:
         undecided_agreement: Share of equal classes among the rest.
         mean_iou: Mean over the classes that occur of the IoU of one against the other.
         iou: The IoU of each class; background and foreground for a one-class net.
+        truth: Both against the true masks. `None` if there are none.
     """
 
     images: int
@@ -63,6 +91,7 @@ class Parity:
     undecided_agreement: float
     mean_iou: float
     iou: tuple[float, ...]
+    truth: Truth | None = None
 
     def check(self, precision: str):
         """Raises `ParityError` if anything is beyond the limits of `precision`."""
@@ -94,22 +123,27 @@ class Parity:
         return found
 
 
-def compare(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> Parity:
+def compare(
+    pairs: Iterable[tuple[np.ndarray, np.ndarray]],
+    masks: Sequence[np.ndarray | None] | None = None,
+) -> Parity:
     """Measures parity over pairs of answers to the same images.
 
     Args:
         pairs: Per image Keras' probabilities, float of shape
             `(height, width, num_classes)`, and the file's: the same, or its class ids,
             an integer array of `height * width` elements.
+        masks: Per image the true class ids, `(height, width)`, 255 for "ignore", or
+            `None`.
 
     Returns:
         A `Parity`.
     """
-    images, errors, largest, values = 0, 0.0, 0.0, 0
+    images, errors, largest, values, with_mask = 0, 0.0, 0.0, 0, 0
     by_ids = False
     counts = np.zeros((2, 2), "int64")  # undecided/decided, different/equal
-    matrix = None
-    for reference, exported in pairs:
+    matrices = [0, 0, 0]  # the file against Keras, Keras and the file against the truth
+    for index, (reference, exported) in enumerate(pairs):
         images += 1
         ids, margins = _classes(reference)
         if np.issubdtype(exported.dtype, np.integer):
@@ -127,12 +161,15 @@ def compare(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> Parity:
             equal = np.count_nonzero(ids[chosen] == others[chosen])
             counts[decided] += (np.count_nonzero(chosen) - equal, equal)
         classes = max(2, reference.shape[-1])
-        others = np.clip(others.ravel(), 0, classes - 1)  # a broken file may give any
-        cells = np.bincount(ids.ravel() * classes + others, minlength=classes**2)
-        cells = cells.reshape(classes, classes)
-        matrix = cells if matrix is None else matrix + cells
-    iou = _iou(matrix)
-    present = [value for value in iou if not math.isnan(value)]
+        others = np.clip(others, 0, classes - 1)  # a broken file may give any
+        matrices[0] += _matrix(ids, others, classes)
+        if masks is not None and masks[index] is not None:
+            with_mask += 1
+            known = masks[index] != _IGNORED
+            truth = masks[index][known]
+            matrices[1] += _matrix(truth, ids[known], classes)
+            matrices[2] += _matrix(truth, others[known], classes)
+    iou = _iou(matrices[0])
     return Parity(
         images=images,
         max_error=None if by_ids else largest,
@@ -140,8 +177,9 @@ def compare(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> Parity:
         agreement=_share(counts[1, 1], counts[1].sum()),
         decided=_share(counts[1].sum(), counts.sum()),
         undecided_agreement=_share(counts[0, 1], counts[0].sum()),
-        mean_iou=sum(present) / len(present),
+        mean_iou=_mean(iou),
         iou=iou,
+        truth=Truth(with_mask, *map(_iou, matrices[1:])) if with_mask else None,
     )
 
 
@@ -154,12 +192,22 @@ def _classes(probabilities):
     return probabilities.argmax(axis=-1), top[..., -1] - top[..., -2]
 
 
+def _matrix(truth, ids, classes):
+    cells = truth.ravel().astype("int64") * classes + ids.ravel()
+    return np.bincount(cells, minlength=classes**2).reshape(classes, classes)
+
+
 def _iou(matrix):
     intersection = np.diagonal(matrix)
     union = matrix.sum(axis=0) + matrix.sum(axis=1) - intersection
     return tuple(
         _share(part, whole) for part, whole in zip(intersection, union, strict=True)
     )
+
+
+def _mean(iou):
+    present = [value for value in iou if not math.isnan(value)]
+    return sum(present) / len(present) if present else math.nan
 
 
 def _share(part, whole):

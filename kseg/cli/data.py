@@ -1,5 +1,6 @@
 """Commands around data: convert, data check."""
 
+import inspect
 from pathlib import Path
 from typing import Annotated
 
@@ -43,6 +44,7 @@ def convert(
     ] = False,
 ):
     """Turn an export of an annotation tool into a folder that trains."""
+    load_keras_quietly()
     from kseg.data import annotations
 
     wrong = [text for text in rename or [] if "=" not in text]
@@ -87,9 +89,14 @@ def check(
             f"Received: {name!r}"
         )
     read = datasets.open_dataset if name == "folder" else datasets.READERS[name]
+    if labels is not None and "labels" not in inspect.signature(read).parameters:
+        raise ValueError(
+            "`--labels` must be left out unless the data set has several sets of labels, "
+            f"as ccp has. Received: --labels {labels}, data set {name!r}"
+        )
     found = report(read(path, **chosen), sheet)
     print(found)
-    if sheet is not None:
-        console.print(f"The contact sheet is {sheet}")
+    if sheet is not None and len(found.problems) < found.count:
+        console.print(f"The contact sheet is {escape(str(sheet))}")
     if found.problems:
         raise typer.Exit(1)

@@ -1,12 +1,15 @@
 """What the commands share: the application, its options, and how values are read."""
 
+import contextlib
 import json
+import warnings
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 app = typer.Typer(
@@ -43,7 +46,7 @@ Labels = Annotated[
 Size = Annotated[
     str | None,
     typer.Option(
-        help="Height and width of the crops: 256, or 240x320. [default: the start "
+        help="Height and width of the crops: 256, or 240x320. \\[default: the start "
         "net's, else 256]"
     ),
 ]
@@ -60,6 +63,16 @@ def load_keras_quietly():
         keras.distribution.list_devices()
 
 
+@contextlib.contextmanager
+def warnings_as_notes():
+    """Prints what the code within has to say, when it is done, without its lines."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for warning in said:
+        console.print(f"[yellow]Note:[/yellow] {escape(str(warning.message))}")
+
+
 def parse_json(option, text):
     """The dict that the JSON `text` of a command line option holds."""
     try:
@@ -73,12 +86,12 @@ def parse_json(option, text):
     return value
 
 
-def parse_size(text):
+def parse_size(text, option="--size"):
     """The size that the `text` "256" or "240x320" (height x width) means."""
     parts = text.lower().split("x")
     if len(parts) > 2 or not all(part.isdecimal() and int(part) for part in parts):
         raise ValueError(
-            "`--size` must be a positive number of pixels or height x width, such as "
+            f"`{option}` must be a positive number of pixels or height x width, such as "
             f"256 or 240x320. Received: {text!r}"
         )
     return int(parts[0]) if len(parts) == 1 else (int(parts[0]), int(parts[1]))

@@ -19,6 +19,7 @@ from kseg.cli.shell import (
     parse_json,
     parse_size,
     print_results,
+    warnings_as_notes,
 )
 
 
@@ -42,7 +43,9 @@ def train(
     batch_size: int = 16,
     learning_rate: Annotated[
         float | None,
-        typer.Option(help="Highest learning rate. [default: 1e-3, with --start 1e-4]"),
+        typer.Option(
+            help="Highest learning rate. \\[default: 1e-3, with --start 1e-4]"
+        ),
     ] = None,
     schedule: Schedule = Schedule.cosine,
     warmup_epochs: int = 2,
@@ -142,7 +145,7 @@ def predict(
         str | None,
         typer.Option(
             help="Of --video: every, skip:2, warp:2, fixed:2, pipeline:2, adaptive:0.25, "
-            "low_latency:5. [default: every]"
+            "low_latency:5. \\[default: every]"
         ),
     ] = None,
 ):
@@ -163,7 +166,8 @@ def predict(
         return
     from kseg.mobile import videos
 
-    done = videos.predict_video(model, video, output, schedule or "every")
+    with warnings_as_notes():
+        done = videos.predict_video(model, video, output, schedule or "every")
     console.print(
         f"{done.frames} frames are in {output}: {done.mean_ms:.0f} ms per frame for the "
         f"network, {done.worst_ms:.0f} at worst, {done.share:.0%} of its multiplications"

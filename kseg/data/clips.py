@@ -27,10 +27,25 @@ from kseg.data.reading import read_image
 
 
 class _Clips(Sequence):
-    """Clips by their numbers; a slice is a sequence of the same clips."""
+    """Clips by their numbers; a slice is a sequence of the same clips.
+
+    The classes, and what `kseg.data.check` asks for, are those of `dataset`.
+    """
 
     def __init__(self, count):
         self._numbers = range(count)
+
+    @property
+    def class_names(self):
+        return self.dataset.class_names
+
+    @property
+    def colors(self):
+        return self.dataset.colors
+
+    @property
+    def ignore_class(self):
+        return self.dataset.ignore_class
 
     def __len__(self):
         return len(self._numbers)

@@ -36,6 +36,14 @@ _LARGEST_SIDE = 99_999  # as the reader that comes with the format
 def optical_flow(frame, previous, preset: str = "medium") -> np.ndarray:
     """Computes the flow from a frame to the frame before, by dense inverse search.
 
+    Mean end-point error on two scenes of the Middlebury benchmark, in pixels (the time
+    rises about fivefold from `"fast"` to `"medium"`; `benchmarks/optical_flow.py`):
+
+    | scene | no flow | `"ultrafast"` | `"fast"` | `"medium"` |
+    |---|---|---|---|---|
+    | RubberWhale | 1.256 | 0.537 | 0.440 | 0.225 |
+    | Venus | 3.802 | 0.723 | 0.564 | 0.384 |
+
     Reference:
     - [Fast Optical Flow using Dense Inverse Search](https://arxiv.org/abs/1603.03590)
       (ECCV 2016), as in OpenCV

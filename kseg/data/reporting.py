@@ -10,8 +10,8 @@ import numpy as np
 
 from kseg.data.checking import find_problem
 from kseg.data.scanning import scan
-from kseg.files import write_whole
-from kseg.plot import legend, overlay, sheet
+from kseg.files import checked_path, write_whole
+from kseg.plot import cloud, legend, overlay, palette, sheet
 
 _SHOWN = 20
 _NAMES = 30  # more classes than this make no readable legend
@@ -27,7 +27,7 @@ class Report:
         samples_with: int64 array, the samples in which each class occurs.
         ignored: Pixels to ignore.
         sizes: Dict with the number of samples of each size `(height, width)` of the
-            mask; `(points,)` for points.
+            mask, behind the frames for clips; `(points,)` for points.
         problems: Tuple of messages, one for each sample that cannot be used.
         count: Number of samples.
         expected: Number of samples as published, or `None` if that is not known.
@@ -56,7 +56,7 @@ class Report:
         lines.append(f"sizes: {', '.join(listed) or 'none'}{more}")
         total = int(self.pixels.sum()) + self.ignored
         lines.append(f"ignored: {self.ignored / max(1, total):.2%}")
-        width = max(map(len, self.class_names))
+        width = max(map(len, ("class", *self.class_names)))
         lines.append(f"  id  {'class':{width}}     share   samples")
         rows = zip(self.class_names, self.frequencies, self.samples_with, strict=True)
         for class_id, (name, share, samples) in enumerate(rows):
@@ -72,23 +72,26 @@ def report(
 ) -> Report:
     """Opens every sample, checks it, counts its classes, and draws a contact sheet.
 
-    The samples are those that `kseg.data.check` accepts, or clouds of points; here
-    the ones that it would refuse are listed and the rest is counted. On a terminal a
-    bar shows the progress.
+    The samples that `kseg.data.check` would refuse are listed and the rest is counted.
+    On a terminal a bar shows the progress.
 
     Args:
-        dataset: A `kseg.data.datasets.Dataset`, or any sequence of `Sample` with the
-            attributes `class_names` and `ignore_class`.
-        sheet_path: Picture to write: evenly spaced samples with their masks painted
-            over, and the legend. `None` writes none; points are not drawn.
+        dataset: A `kseg.data.datasets.Dataset`, or any sequence of `Sample` or
+            `PointSample` with the attributes `class_names` and `ignore_class`; `colors`,
+            if it has them, are those of the sheet.
+        sheet_path: `.png` file to write: evenly spaced samples with their masks painted
+            over (the last frames of clips), or clouds in the colours of their labels, and the legend. `None` writes
+            none; nor is one written if no sample can be used.
         pictures: Number of samples on the sheet.
 
     Returns:
         A `Report`.
 
     Raises:
-        ValueError: If the data set is empty, or `pictures` is not positive.
-        OSError: If the sheet cannot be written.
+        ValueError: If the data set is empty, `pictures` is not positive, or `sheet_path`
+            does not end in .png.
+        OSError: If the sheet cannot be written; before any sample is opened, where its
+            folder tells.
     """
     if len(dataset) == 0:
         raise ValueError("`dataset` must hold samples. Received: an empty data set")
@@ -96,6 +99,9 @@ def report(
         raise ValueError(
             f"`pictures` must be a positive integer. Received: pictures={pictures!r}"
         )
+    if sheet_path is not None:
+        Path(sheet_path).parent.mkdir(parents=True, exist_ok=True)
+        sheet_path = checked_path(sheet_path, ".png", "sheet_path")
     count = len(dataset.class_names)
     found = scan(lambda i: _examine(dataset, i), range(len(dataset)), "Checking")
     pixels, samples_with = np.zeros(count, np.int64), np.zeros(count, np.int64)
@@ -110,12 +116,9 @@ def report(
         ignored += without
         sizes[size] += 1
         usable.append(index)
-    drawable = bool(usable) and len(next(iter(sizes))) == 2
-    if sheet_path is not None and drawable:
-        path = Path(sheet_path)
-        path.parent.mkdir(parents=True, exist_ok=True)
+    if sheet_path is not None and usable:
         picture = _contact_sheet(dataset, usable, pictures)
-        write_whole(path, functools.partial(picture.save, format="PNG"))
+        write_whole(sheet_path, functools.partial(picture.save, format="PNG"))
     return Report(
         tuple(dataset.class_names),
         pixels,
@@ -131,57 +134,36 @@ def report(
 def _examine(dataset, index):
     """`(size, counts of the classes, ignored pixels)`, or what is wrong as text."""
     sample, count = dataset[index], len(dataset.class_names)
-    if hasattr(sample, "points"):
-        if problem := _point_problem(sample, count):
-            return problem
-        counts = np.bincount(sample.labels.ravel(), minlength=count)
-        return sample.points.shape[:1], counts, 0
     if problem := find_problem(dataset, index, sample):
         return problem
+    if hasattr(sample, "points"):
+        counts = np.bincount(sample.labels.ravel(), minlength=count)
+        return sample.points.shape[:1], counts, 0
     mask = sample.mask
     ignore = mask == dataset.ignore_class
     counts = np.bincount(mask[~ignore], minlength=count)
     return mask.shape, counts, int(ignore.sum())
 
 
-def _point_problem(sample, count):
-    points, labels = sample.points, sample.labels
-    if points.ndim != 2 or points.shape[1] < 3 or not np.isfinite(points).all():
-        return (
-            "Points must be finite, of shape (points, 3 or more). Received: sample "
-            f"{sample.id!r} of shape {points.shape}"
-        )
-    if labels is None:
-        return f"There must be labels. Received: sample {sample.id!r} without"
-    if labels.shape not in ((), points.shape[:1]):
-        return (
-            "There must be a label for each point, or one for all. Received: sample "
-            f"{sample.id!r} with points {points.shape}, labels {labels.shape}"
-        )
-    if labels.min() < 0 or labels.max() >= count:
-        return (
-            f"Labels must be class ids 0..{count - 1}. Received: sample "
-            f"{sample.id!r} with {labels.min()}..{labels.max()}"
-        )
-    return None
-
-
 def _contact_sheet(dataset, usable, pictures):
-    """Evenly spaced samples, painted over, and the legend in a tile of its own."""
+    """Evenly spaced samples, painted, and the legend in a tile of its own."""
+    names = dataset.class_names
+    colors = getattr(dataset, "colors", None) or palette(len(names))
     places = np.linspace(0, len(usable) - 1, min(pictures, len(usable)))
     tiles, titles = [], []
     for index in dict.fromkeys(usable[round(place)] for place in places):
         sample = dataset[index]
-        tiles.append(
-            overlay(
-                sample.image,
-                sample.mask,
-                dataset.colors,
-                ignore_class=dataset.ignore_class,
-            )
-        )
+        if hasattr(sample, "points"):
+            up = getattr(dataset, "up", (0.0, 0.0, 1.0))
+            tiles.append(cloud(sample.points, sample.labels, colors, up=up))
+        else:
+            height, width = sample.mask.shape[-2:]
+            image = sample.image.reshape(-1, height, width, 3)[-1]  # of a clip the last
+            mask = sample.mask.reshape(-1, height, width)[-1]
+            ignore = dataset.ignore_class
+            tiles.append(overlay(image, mask, colors, ignore_class=ignore))
         titles.append(sample.id)
-    if len(dataset.class_names) <= _NAMES:
-        tiles.append(legend(dataset.class_names, dataset.colors))
+    if len(names) <= _NAMES:
+        tiles.append(legend(names, colors))
         titles.append("classes")
     return sheet(tiles, titles)

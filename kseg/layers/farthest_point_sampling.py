@@ -7,7 +7,7 @@ from keras import layers, ops
 
 from kseg.layers.checking import check_positive
 from kseg.layers.point_checking import check_finite, check_points
-from kseg.layers.point_search import coordinates, gather
+from kseg.layers.point_search import coordinates, gather, lowest
 
 
 @keras.saving.register_keras_serializable(package="kseg.layers")
@@ -55,7 +55,7 @@ class FarthestPointSampling(layers.Layer):
             difference = xyz - gather(xyz, last[:, None])
             distances = ops.sum(ops.square(difference), axis=-1)
             nearest = ops.minimum(nearest, distances)
-            return nearest, ops.cast(ops.argmax(nearest, axis=-1), "int32"), chosen
+            return nearest, lowest(-nearest)[..., 0], chosen
 
         nearest = ops.full_like(xyz[..., 0], math.inf)
         last = ops.zeros_like(xyz[:, 0, 0], dtype="int32")

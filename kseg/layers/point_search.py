@@ -75,6 +75,22 @@ def nearest(queries, points, k):
     return search(queries, points, select)
 
 
+def lowest(values):
+    """Returns the int32 index of the lowest value, the first of equal ones.
+
+    What `ops.argmin` does, of operations that LiteRT has too.
+
+    Args:
+        values: Tensor of shape `(..., count)`, finite.
+
+    Returns:
+        Tensor of shape `(..., 1)`. Of values that are not finite it is an index too.
+    """
+    index = ops.arange(ops.shape(values)[-1], dtype="int32")
+    is_lowest = values <= ops.min(values, axis=-1, keepdims=True)
+    return ops.min(ops.where(is_lowest, index, index[-1:]), axis=-1, keepdims=True)
+
+
 def at_most(k, points):
     """Returns `k`, or the number of points if there are fewer."""
     count = ops.shape(points)[1]

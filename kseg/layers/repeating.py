@@ -3,6 +3,8 @@
 import keras
 from keras import layers, ops
 
+from kseg.layers.point_checking import check_finite
+
 
 @keras.saving.register_keras_serializable(package="kseg.layers")
 class RepeatLike1D(layers.Layer):
@@ -19,10 +21,14 @@ class RepeatLike1D(layers.Layer):
 
     Output shape:
         `(batch, points, channels)`.
+
+    Raises:
+        ValueError: If, called eagerly, a point of the cloud is not finite.
     """
 
     def call(self, inputs):
         vector, like = inputs
+        check_finite("like", like)
         return ops.tile(vector[:, None], (1, ops.shape(like)[1], 1))
 
     def compute_output_shape(self, input_shape):

@@ -8,7 +8,7 @@ from keras import layers, ops
 
 from kseg.layers.checking import check_positive
 from kseg.layers.point_checking import check_finite, check_points
-from kseg.layers.point_search import at_most, coordinates, gather, search
+from kseg.layers.point_search import at_most, coordinates, gather, lowest, search
 
 
 @keras.saving.register_keras_serializable(package="kseg.layers")
@@ -79,9 +79,8 @@ class RingNeighbors(layers.Layer):
             negative, index = ops.top_k(ops.where(inside, -squared, -math.inf), most)
             index, valid = ops.cast(index, "int32"), negative > -math.inf
             found = ops.sum(ops.cast(valid, "int32"), axis=-1, keepdims=True)
-            lowest = ops.min(ops.where(valid, index, 2**31 - 1), axis=-1, keepdims=True)
-            itself = ops.cast(ops.argmin(squared, axis=-1, keepdims=True), "int32")
-            filling = ops.where(found > 0, lowest, itself)
+            first = ops.min(ops.where(valid, index, 2**31 - 1), axis=-1, keepdims=True)
+            filling = ops.where(found > 0, first, lowest(squared))
             index = ops.take(index, ops.minimum(slots, most - 1), axis=-1)
             index = ops.where(slots < found, index, filling)
             last = ops.maximum(found - 1, 0)
@@ -173,7 +172,7 @@ class NeighborOrdering(layers.Layer):
         direction = ops.where(_length(flat) > 1e-6 * length, _unit(flat), 0.0)
         reference = direction[:, :, :1]
         cosine = ops.sum(direction * reference, axis=-1)
-        side = ops.cross(reference, normal, axis=-1)
+        side = _cross(reference, normal)
         turn = ops.sum(direction * side, axis=-1)
         key = ops.where(turn >= 0, cosine, -cosine - 2)
         both = _length(direction)[..., 0] * _length(reference)[..., 0]
@@ -218,6 +217,16 @@ def _reordered(neighbors, order):
 
 def _length(vectors):
     return ops.sqrt(ops.sum(ops.square(vectors), axis=-1, keepdims=True))
+
+
+def _cross(a, b):
+    """The cross product, of operations that LiteRT has too."""
+    (ax, ay, az), (bx, by, bz) = (
+        [vectors[..., i : i + 1] for i in range(3)] for vectors in (a, b)
+    )
+    return ops.concatenate(
+        [ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=-1
+    )
 
 
 def _unit(vectors):

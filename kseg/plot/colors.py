@@ -82,11 +82,15 @@ def as_colors(colors) -> np.ndarray:
     """Returns colours as a uint8 array `(count, 3)`.
 
     Args:
-        colors: RGB triples of 0-255, or names and codes as in CSS (`"navy"`,
-            `"#ff8800"`).
+        colors: RGB triples of 0-255; or names and codes as in CSS (`"navy"`,
+            `"#ff8800"`); or what matplotlib has: names (`"tab:blue"`), and triples or
+            quadruples of floats 0-1, such as `matplotlib.colormaps["tab10"].colors`.
     """
-    triples = [ImageColor.getrgb(c)[:3] if isinstance(c, str) else c for c in colors]
-    values = np.asarray(triples)
+    values = np.asarray([_named(c) if isinstance(c, str) else c for c in colors])
+    if values.dtype.kind == "f" and values.ndim == 2 and values.shape[1] in (3, 4):
+        values = values[:, :3]
+        if ((values >= 0) & (values <= 1)).all():
+            values = np.rint(255 * values).astype(np.int64)
     if (
         values.ndim != 2
         or values.shape[1] != 3
@@ -95,10 +99,24 @@ def as_colors(colors) -> np.ndarray:
         or values.max() > 255
     ):
         raise ValueError(
-            "`colors` must be RGB triples of integers 0-255, or names such as 'navy' "
-            f"or '#ff8800'. Received: colors={colors!r}"
+            "`colors` must be RGB triples of integers 0-255 or of floats 0-1, or names "
+            f"such as 'navy' or '#ff8800'. Received: colors={colors!r}"
         )
     return values.astype(np.uint8)
+
+
+def _named(name):
+    try:
+        return ImageColor.getrgb(name)[:3]
+    except ValueError:  # matplotlib has more names
+        from matplotlib.colors import is_color_like, to_rgb
+
+        if not is_color_like(name):
+            raise ValueError(
+                "`colors` must have names that CSS or matplotlib knows, such as 'navy', "
+                f"'#ff8800' or 'tab:blue'. Received: colors with {name!r}"
+            ) from None
+        return tuple(round(255 * value) for value in to_rgb(name))
 
 
 @functools.cache

@@ -1,5 +1,7 @@
 """A mask painted over its photo."""
 
+import io
+
 import numpy as np
 from PIL import Image
 
@@ -21,12 +23,13 @@ def overlay(
     nor are pixels to ignore.
 
     Args:
-        image: PIL image, or array of 0-255 of shape `(height, width)` or
-            `(height, width, 1, 3 or 4)`.
+        image: PIL image; array of 0-255, or of floats 0-1 as matplotlib reads them, of
+            shape `(height, width)` or `(height, width, 1, 3 or 4)`; or a matplotlib
+            figure.
         mask: PIL image (`"L"`, `"P"`, `"1"` or `"I"`), or integer or bool array of
             shape `(height, width)`: class ids.
-        colors: One RGB triple of 0-255 (or CSS name) per class id. Defaults to
-            `palette`, whose class 0 is background.
+        colors: One RGB triple of 0-255 per class id, or CSS names, or colours as
+            matplotlib writes them. Defaults to `palette`, whose class 0 is background.
         alpha: How much the colour covers, 0-1.
         ignore_class: Mask value that has no class; `None` if there is none.
         contour: Width in pixels of a line in the pure colour, inside the edge of every
@@ -79,9 +82,14 @@ def as_picture(name: str, image) -> Image.Image:
 
     Args:
         name: What the argument is called, for messages.
-        image: PIL image, or array of 0-255 of shape `(height, width)` or
-            `(height, width, 1, 3 or 4)`; opacity is dropped.
+        image: PIL image; array of 0-255, or of floats none of which is above 1, as
+            matplotlib reads pictures, of shape `(height, width)` or
+            `(height, width, 1, 3 or 4)`; or a matplotlib figure. Opacity is dropped.
     """
+    if hasattr(image, "savefig"):
+        file = io.BytesIO()
+        image.savefig(file, format="png")
+        image = Image.open(file)
     if isinstance(image, Image.Image):
         if image.mode == "P" and "transparency" in image.info:
             image = image.convert("RGBA")  # Pillow warns on the straight way to RGB
@@ -100,7 +108,8 @@ def as_picture(name: str, image) -> Image.Image:
                 f"`{name}` must have values of 0-255. Received: dtype={array.dtype}, "
                 f"values from {array.min()} to {array.max()}"
             )
-        array = array.round().astype(np.uint8)
+        scale = 255 if array.dtype.kind == "f" and array.max() <= 1 else 1
+        array = (scale * array).round().astype(np.uint8)
     if array.shape[2] == 1:
         array = np.repeat(array, 3, 2)
     return Image.fromarray(np.ascontiguousarray(array[..., :3]))

@@ -19,7 +19,7 @@ def legend(
 
     Args:
         class_names: Names, one per class id.
-        colors: One RGB triple of 0-255 (or CSS name) per class. Defaults to `palette`.
+        colors: One colour per class, as for `overlay`. Defaults to `palette`.
         font_size: Height of the letters in pixels.
         columns: Columns to spread the names over, read downwards.
 
@@ -71,7 +71,7 @@ def sheet(
     """Puts pictures side by side, each fitted into a tile with its proportions.
 
     Args:
-        tiles: Pictures (PIL images, or arrays of 0-255) in reading order; or rows, a
+        tiles: Pictures, as `overlay` takes them, in reading order; or rows, a
             list of lists of pictures, which set the columns. `None` leaves a tile
             empty.
         titles: One text per picture, in the shape of `tiles`, written above it. A

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from kseg.data import Sample, check
-from kseg.data.datasets import CCP, CamVid, Dataset
+from kseg.data.datasets import CCP, CamVid, Dataset, PointDataset, PointSample
 
 PHOTO = np.zeros((6, 9, 3), np.uint8)
 
@@ -76,6 +76,53 @@ def test_sequence_of_the_users_own_is_checked_too(image, mask, message):
     with pytest.raises(ValueError, match=message) as caught:
         check(Samples([Sample(image, mask, "mine")]))
     assert "sample 'mine'" in str(caught.value)
+
+
+class Own(list):
+    class_names, ignore_class = ("a", "b", "c"), 255
+
+
+CLIP = np.zeros((4, 6, 9, 3), np.uint8)
+
+
+@pytest.mark.parametrize("shape", [(4, 6, 9), (6, 9)])
+def test_clips_have_a_mask_for_each_frame_or_for_the_last(shape):
+    mask = np.ones(shape, np.uint8)
+    check(Own([Sample(CLIP, mask, "a")]))
+    mask[..., 2, 3] = 7
+    with pytest.raises(ValueError, match="mask of sample 'a' with 7"):
+        check(Own([Sample(CLIP, mask, "a")]))
+
+
+@pytest.mark.parametrize("shape", [(3, 6, 9), (9, 6), (4, 6), (4, 6, 9, 1)])
+def test_masks_that_do_not_fit_a_clip_are_named(shape):
+    with pytest.raises(ValueError, match=r"of \(4, 6, 9\), mask of sample 'a' of"):
+        check(Own([Sample(CLIP, np.zeros(shape, np.uint8), "a")]))
+
+
+POINTS = np.zeros((2, 3), np.float32)
+CLOUDS = {
+    "flat": (POINTS[:, :2], [0, 1], r"shape \(points, 3 or more\).*\(2, 2\)"),
+    "none": (POINTS[:0], [], r"of shape \(0, 3\)"),
+    "nan": (POINTS * np.nan, [0, 1], "finite.*sample 'a'"),
+    "no labels": (POINTS, None, "sample 'a' without"),
+    "too few": (POINTS, [0], r"labels \(1,\)"),
+    "too high": (POINTS, [0, 3], r"0\.\.1.*with 0\.\.3"),
+}
+
+
+@pytest.mark.parametrize(("points", "labels", "message"), CLOUDS.values(), ids=CLOUDS)
+def test_clouds_are_checked(points, labels, message):
+    class Clouds(PointDataset):
+        def read_sample(self, id, points_path, labels_path):
+            one_for_all = PointSample(POINTS, np.array(1, np.int32), id)
+            return PointSample(points, labels, id) if id == "a" else one_for_all
+
+    labels = None if labels is None else np.array(labels, np.int32)
+    dataset = Clouds([("a", "x", "x"), ("b", "x", "x")], ("table", "object"))
+    check(dataset[1:])
+    with pytest.raises(ValueError, match=f"(?s)1 of 2 samples.*{message}"):
+        check(dataset)
 
 
 def test_real_data_passes(data_dir):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kseg.data import loader
+from kseg.data import flow as flows
+from kseg.data import loader, report
 from kseg.data.augment import standard
 from kseg.data.clips import FlowBatches, SnippetClips, StillClips, VideoClips
 from kseg.data.datasets import CamVid
@@ -38,6 +39,15 @@ def test_clips_do_not_cross_gaps_and_videos(frames):
     assert numbers(VideoClips(frames, 3)) == [[0, 1, 2], [10, 11, 12]]
     assert numbers(VideoClips(frames, 2, gap=2)) == [[0, 2], [2, 4], [10, 12]]
     assert numbers(VideoClips(frames, 1)) == [[n] for n in (0, 1, 2, 4, 5, 10, 11, 12)]
+
+
+def test_clips_are_checked_as_photos_are(frames, tmp_path):
+    clips = VideoClips(frames, 2)
+    assert (clips.class_names, clips.ignore_class) == (("x", "y", "z"), 255)
+    loader(clips, 2, 16, check=True)
+    found = report(clips, tmp_path / "sheet.png")
+    assert found.sizes == {(2, 16, 24): 5}
+    assert (tmp_path / "sheet.png").exists()
 
 
 def test_labels_of_the_last_frame_alone(frames):
@@ -152,6 +162,27 @@ def test_flow_goes_to_the_frame_before(frames):
     np.testing.assert_array_equal(inputs["flow"][0, :, 0, 0], [[0, 0], [1, 1], [1, 1]])
 
 
+def test_flow_on_disk_is_computed_once_for_all_epochs(frames, tmp_path, monkeypatch):
+    computed = []
+
+    def compute(frame, previous, preset):
+        computed.append(preset)
+        return flow_of(frame, previous)
+
+    monkeypatch.setattr(flows, "optical_flow", compute)
+    batches = loader(VideoClips(frames, 2), 1, (8, 12))
+    batches = FlowBatches(batches, flows.FlowCache(tmp_path))
+    epochs = []
+    for _ in range(2):
+        batches.on_epoch_begin()
+        epochs.append([batches[i][0]["flow"] for i in range(len(batches))])
+        batches.on_epoch_end()
+    # Pairs in a row: 0 1, 1 2, 4 5, 10 11 and 11 12, all one grey value apart.
+    assert computed == ["medium"] * 5
+    for flow in (flow for epoch in epochs for flow in epoch):
+        np.testing.assert_array_equal(flow[0, 1], np.ones((8, 12, 2)))
+
+
 def test_frames_of_a_clip_are_augmented_alike_and_epochs_differ(photo):
     clips = StillClips(photo, 3, shift=0, zoom=0)
     batches = loader(clips, 1, (32, 32), augment=standard())
@@ -184,12 +215,11 @@ def test_a_step_model_trains_on_clips_of_one_label(frames):
     clip_net.compile("adam", losses.SparseCrossEntropy())
     batches = loader(VideoClips(frames, 2, labels="last"), 2, (16, 24))
     batches = FlowBatches(batches, flow_of)
-    before = [w.numpy() if hasattr(w, "numpy") else np.asarray(w) for w in net.weights]
+    before = net.get_weights()
     history = clip_net.fit(batches, epochs=2, verbose=0)
     assert np.isfinite(history.history["loss"]).all()
     assert any(
-        np.abs(np.asarray(a) - b).max() > 0
-        for a, b in zip(net.weights, before, strict=True)
+        np.abs(a - b).max() > 0 for a, b in zip(net.get_weights(), before, strict=True)
     )
 
 

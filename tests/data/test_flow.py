@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from keras import ops
 
 from kseg.data import flow as flows
 from kseg.data.reading import read_image
@@ -46,6 +47,21 @@ def test_end_point_error_on_middlebury(scene, no_flow, data_dir):
         assert flows.end_point_error(wrong, truth) > no_flow
 
 
+@pytest.mark.parametrize("scene, no_flow", [("RubberWhale", 1.256), ("Venus", 3.802)])
+def test_slower_presets_are_closer_to_the_measured_flow(scene, no_flow, data_dir):
+    folder = data_dir("middlebury-flow") / scene
+    truth = flows.read_flow(folder / "flow10.flo")
+    frames = [read_image(folder / f"frame{n}.png") for n in (10, 11)]
+    found = {preset: flows.optical_flow(*frames, preset) for preset in flows._PRESETS}
+    errors = [flows.end_point_error(flow, truth) for flow in found.values()]
+    assert list(found) == ["ultrafast", "fast", "medium"]
+    assert no_flow / 2 > errors[0] > errors[1] > errors[2]
+    # What the docstring says.
+    rows = [line.split("|") for line in flows.optical_flow.__doc__.splitlines()]
+    (row,) = (row[2:-1] for row in rows if row[1:2] == [f" {scene} "])
+    assert [float(x) for x in row] == pytest.approx([no_flow, *errors], abs=0.02)
+
+
 def test_flow_leads_back_to_where_a_pixel_was():
     frame, previous = shifted_pair()
     flow = flows.optical_flow(frame, previous)
@@ -66,7 +82,8 @@ def test_the_sign_is_that_of_warping():
     frame, previous = shifted_pair()
     flow = flows.optical_flow(frame, previous)
     warped = Warping2D()([previous[None].astype("float32"), flow[None]])
-    difference = np.abs(np.asarray(warped)[0] - frame)[16:-16, 16:-16].mean()
+    warped = ops.convert_to_numpy(warped)[0]
+    difference = np.abs(warped - frame)[16:-16, 16:-16].mean()
     unmoved = np.abs(previous.astype(float) - frame)[16:-16, 16:-16].mean()
     assert difference < unmoved / 5
 

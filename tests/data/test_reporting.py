@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kseg.data import report
+from kseg.data import Sample, report
 from kseg.data.datasets import CamVid, Dataset, PointDataset, PointSample
 
 NAMES = ("background", "road", "car")
@@ -65,6 +65,14 @@ def test_table_has_a_line_for_each_class(make):
     ]
 
 
+def test_columns_are_aligned_though_names_are_short(make):
+    dataset = make([[[0, 1, 1]]])
+    dataset.class_names = ("a", "b", "c")
+    table = str(report(dataset)).splitlines()[3:]
+    assert len({len(line) for line in table}) == 1
+    assert table[0].endswith("samples")
+
+
 def test_published_count_is_told(make):
     dataset = make([[[0]]])
     dataset.expected = 1464
@@ -92,11 +100,63 @@ def test_points_are_counted(tmp_path):
             return PointSample(np.zeros((2, 3), np.float32), np.array(labels), id)
 
     dataset = Clouds([(id, "x", "x") for id in "abc"], NAMES)
-    found = report(dataset, tmp_path / "sheet.png")
+    found = report(dataset)
     assert found.pixels.tolist() == [1, 0, 1]
     assert found.sizes == {(2,): 1}
     assert ["sample 'b' with 1..3" in p for p in found.problems] == [True, False]
-    assert not (tmp_path / "sheet.png").exists()
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 1], 1])
+def test_sheet_shows_clouds_in_the_colors_of_their_labels(tmp_path, labels):
+    class Clouds(PointDataset):
+        def read_sample(self, id, points_path, labels_path):
+            points = np.eye(3, dtype=np.float32)
+            return PointSample(points, np.array(labels, np.int32), id)
+
+    colors = ((255, 0, 0), (0, 0, 255), (0, 255, 0))
+    dataset = Clouds([("a", "x", "x")], NAMES, colors)
+    report(dataset, tmp_path / "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        tile = np.array(sheet)[:, : 8 + 256].astype(int)
+    red, green, blue = np.moveaxis(tile, 2, 0)
+    assert ((blue > 150) & (red + green < 20)).any()
+    assert ((red > 150) & (blue + green < 20)).any() == (labels != 1)
+    assert not ((green > 150) & (blue + red < 20)).any()
+
+
+def test_sheet_needs_no_colors_and_no_usable_sample_makes_none(make, tmp_path):
+    class Own(list):
+        class_names, ignore_class = NAMES, 255
+
+    report(Own(make([np.ones((9, 9))])), tmp_path / "sheet.png")
+    assert (tmp_path / "sheet.png").exists()
+    report(make([[[7]]]), tmp_path / "none.png")
+    assert not (tmp_path / "none.png").exists()
+
+
+@pytest.mark.parametrize("frames", [(3,), ()])
+def test_sheet_shows_the_last_frame_of_a_clip(tmp_path, frames):
+    class Own(list):
+        class_names, ignore_class = NAMES, 255
+        colors = ((0, 0, 0), (200, 0, 0), (0, 0, 200))
+
+    clip, mask = np.zeros((3, 40, 40, 3), np.uint8), np.ones((*frames, 40, 40), int)
+    mask[..., 20:] = 2
+    mask.reshape(-1, 40, 40)[:-1] = 0
+    report(Own([Sample(clip, mask, "a")]), tmp_path / "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        found = {color for _, color in sheet.getcolors(10**6)}
+    assert {(100, 0, 0), (0, 0, 100)} <= found
+
+
+def test_sheet_that_cannot_be_written_is_told_before_the_work(make, tmp_path):
+    dataset = make([[[0]]])
+    (tmp_path / "0.png").unlink()  # opening the sample would be another error
+    for path in (tmp_path, tmp_path / "sheet.jpg"):
+        with pytest.raises(ValueError, match=r"`sheet_path` must be .* ends in \.png"):
+            report(dataset, path)
+    with pytest.raises(OSError):
+        report(dataset, tmp_path / "0.jpg" / "sheet.png")  # a file is no folder
 
 
 def test_empty_data_set_and_no_pictures_are_errors(make):

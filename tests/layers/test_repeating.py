@@ -12,6 +12,13 @@ def test_every_point_gets_the_vector_of_its_cloud():
     np.testing.assert_array_equal(found, [[[1, 2]] * 3, [[3, 4]] * 3])
 
 
+def test_what_is_not_finite_is_named_with_its_row():
+    cloud = np.zeros((2, 3, 5), "float32")
+    cloud[1, 2, 0] = np.inf
+    with pytest.raises(ValueError, match=r"Received: like\[1, 2\]="):
+        RepeatLike1D()([np.zeros((2, 4), "float32"), cloud])
+
+
 @pytest.mark.parametrize("start,stop", [(0, 3), (3, None), (-2, None), (1, -1)])
 def test_a_slice_is_that_of_numpy(start, stop):
     x = np.arange(12, dtype="float32").reshape(1, 2, 6)

@@ -1,5 +1,7 @@
 """Rings and their order, against brute force and angles in the tangent plane."""
 
+import re
+
 import numpy as np
 import pytest
 from keras import ops
@@ -198,6 +200,14 @@ def test_a_normal_of_zero_orders_by_the_angle_to_the_first():
         np.zeros((1, 1, 3), "float32"),
     )
     assert found.tolist() == [[[0, 2, 3, 1, 4]]]
+
+
+@pytest.mark.parametrize("which,row", [(0, "neighbors[0, 1, 2]"), (1, "centers[0, 1]")])
+def test_orders_nothing_that_is_not_finite(which, row):
+    inputs = [np.ones((1, 3, 4, 3), "float32"), np.ones((1, 3, 6), "float32")]
+    inputs[which][0, 1, ..., 0] = np.nan if which else [0, 0, np.inf, 0]
+    with pytest.raises(ValueError, match=f"Received: {re.escape(row)}="):
+        NeighborOrdering()(inputs)
 
 
 def test_centers_without_normals_are_an_error():

@@ -3,10 +3,11 @@
 import inspect
 
 import keras
+import numpy as np
 import pytest
 
 import kseg
-from kseg.mobile import export
+from kseg.mobile import export, lint
 
 SIZE = (64, 96)
 # Narrow nets: the operations are those of the full size. Every builder has a row, and
@@ -83,8 +84,8 @@ def builders():
     """Returns the names of the functions that build a net for images."""
     return {
         name
-        for name, function in vars(kseg.models).items()
-        if inspect.isfunction(function)
+        for name in kseg.models.__all__
+        if inspect.isfunction(function := getattr(kseg.models, name))
         and list(inspect.signature(function).parameters)[:2]
         == ["input_shape", "num_classes"]
     }
@@ -95,38 +96,71 @@ def test_no_builder_is_forgotten():
 
 
 @pytest.fixture(scope="module", params=CASES)
-def trained(request, crops):
+def trained(request, streets):
     name, kwargs = CASES[request.param]
     keras.utils.set_random_seed(0)
     model = getattr(kseg.models, name)((None, None, 3), 3, **kwargs)
-    images, masks = crops
+    images, masks = streets
     # XLA, and tracing Adam for every variable, would take longer than the steps.
     rate = 0.01 if name == "gcn" else 0.05  # its sums of nine score maps go astray
     optimizer = keras.optimizers.SGD(rate, momentum=0.9)
-    model.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=False)
+    model.compile(optimizer, kseg.losses.SparseCrossEntropy(), jit_compile=False)
     for step in range(20):
-        batch = slice(step % 2 * 8, step % 2 * 8 + 8)
+        batch = slice(step % 2, 16, 2)
         model.train_on_batch(images[batch].astype("float32"), masks[batch])
     kseg.training.recalibrate_batch_norm(model, [images[:16].astype("float32")])
     return model
 
 
-@pytest.mark.parametrize("precision", ["float32", "float16", "full_int8"])
+@pytest.mark.parametrize(
+    "precision",
+    ["float32", pytest.param("float16", marks=pytest.mark.slow), "full_int8"],
+)
 def test_the_file_is_clean_and_answers_as_keras_does(
-    trained, precision, crops, tmp_path
+    trained, precision, streets, tmp_path
 ):
+    path = tmp_path / "net.tflite"
     report = export(  # raises beyond the limits of the precision
         trained,
-        tmp_path / "net.tflite",
+        path,
         size=SIZE,
         precision=precision,
-        calibration=crops[0],
+        calibration=streets[0],
         verbose=False,
     )
     assert not UNCLEAN & set(report.ops)
+    assert lint(path).clean()
     assert report.parity.decided > 0.3
+    assert np.count_nonzero(~np.isnan(report.parity.iou)) > 1
     if precision == "float32":
         assert report.parity.max_error < 1e-5
+
+
+@pytest.mark.parametrize(
+    "precision",
+    [
+        "float32",
+        *(pytest.param(p, marks=pytest.mark.slow) for p in ("float16", "full_int8")),
+    ],
+)
+@pytest.mark.parametrize("output", ["logits", "category_mask"])
+def test_gpus_take_all_outputs_but_the_delegate_class_ids(
+    trained, precision, output, streets, tmp_path
+):
+    path = tmp_path / "net.tflite"
+    export(
+        trained,
+        path,
+        size=SIZE,
+        precision=precision,
+        output=output,
+        calibration=streets[0][:8],
+        verbose=False,
+    )
+    report = lint(path)
+    assert report.clean("litert")
+    refused = {op.name for op in report.operations if "delegate" in op.refusals}
+    assert refused == ({"ARG_MAX"} if output == "category_mask" else set())
 
 
 def test_sizes_that_are_no_multiple_of_the_stride_add_one_resize(trained, tmp_path):

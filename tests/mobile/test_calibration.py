@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kseg.mobile.calibration import read_calibration
+from kseg.mobile.calibration import evenly, read_calibration, read_masks
 from kseg.mobile.images import PHOTOS
 
 SIZE = (16, 24)
@@ -81,3 +81,37 @@ def test_sources_that_cannot_be_are_refused(photos, tmp_path):
     (tmp_path / "broken.png").write_bytes(b"not a png")
     with pytest.raises(ValueError, match=r"complete image file.*broken\.png"):
         read_calibration(tmp_path, SIZE, 3, limit=8)
+
+
+def test_images_without_a_bright_pixel_are_floats_made_uint8(photos):
+    with pytest.raises(
+        ValueError, match=r"0-255. Received: uint8 images of which none"
+    ):
+        read_calibration((photos / 255).astype("uint8"), SIZE, 3, limit=8)
+    dark = np.zeros_like(photos)  # night is no mistake
+    assert len(read_calibration(dark, SIZE, 3, limit=8)) == 5
+
+
+def test_masks_are_those_of_the_images_that_were_read():
+    ramp = np.arange(101, dtype="uint8")[:, None, None]
+    masks = np.broadcast_to(ramp % 3, (101, *SIZE))
+    images = np.broadcast_to(ramp[..., None], (101, *SIZE, 3))
+    read = read_calibration(images, SIZE, 3, limit=5)
+    compared = evenly(len(read), 3)
+    found = read_masks(masks, images, 5, compared, 3)
+    values = [int(read[index][0, 0, 0, 0]) for index in compared]
+    assert values == [0, 50, 100]
+    assert [int(mask[0, 0]) for mask in found] == [value % 3 for value in values]
+
+
+def test_samples_have_masks_of_their_own(photos):
+    mask = np.array([[0, 255], [2, 1]])
+    samples = [SimpleNamespace(image=photo, mask=mask) for photo in photos]
+    samples[1].mask = None
+    found = read_masks(None, samples, 8, [0, 1], 3)
+    np.testing.assert_array_equal(found[0], mask)
+    assert found[1] is None
+    assert read_masks(None, photos, 8, [0, 1], 3) is None
+    assert read_masks(None, samples[1:2], 8, [0], 3) is None
+    with pytest.raises(ValueError, match=r"class ids below 2, or 255.*Received: \[2\]"):
+        read_masks(None, samples, 8, [0], 1)

@@ -1,5 +1,6 @@
 """The GPU rules, against what gpu_compatibility.cc and the accelerator say."""
 
+import dataclasses
 import types
 
 import pytest
@@ -105,6 +106,12 @@ DIFFERENT = [
         False,
         True,
     ),
+    (
+        "arithmetic in five dimensions",
+        operation("MUL", [image(1, 8, 8, 2, 2)] * 2, [image(1, 8, 8, 2, 2)]),
+        False,
+        True,
+    ),
     ("open size", operation("RELU", [image(1, -1, 8, 4)]), False, True),
     ("int16", operation("RELU", [image(dtype="INT16")]), False, True),
 ]
@@ -134,6 +141,28 @@ def test_refuses_with_the_reason(op, reason, profile):
 def test_profiles_differ_where_the_runtime_does(op, delegate, litert):
     assert bool(refusal(op, "delegate")) is delegate
     assert bool(refusal(op, "litert")) is litert
+
+
+# The first and the last line are LiteRT 2.3's own words when tried, as in "TRANSPOSE_CONV:
+# Max version supported: 3. Requested version 4."; the others are CheckMaxSupportedOpVersion
+# of model_builder.cc.
+@pytest.mark.parametrize(
+    ("op", "newest"),
+    [
+        (operation("TRANSPOSE_CONV", [AXES, KERNEL, IMAGE]), 3),
+        (operation("CONV_2D", [IMAGE, KERNEL, BIAS]), 6),
+        (operation("RESIZE_BILINEAR", [IMAGE, AXES], halfPixelCenters=True), 3),
+        (operation("RESHAPE", [IMAGE, AXES]), 1),
+        (operation("MUL", [IMAGE, BIAS]), 3),
+        (operation("SUB", [IMAGE, BIAS]), 2),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+@pytest.mark.parametrize("profile", PROFILES)
+def test_an_operation_is_taken_up_to_a_version(op, newest, profile):
+    assert refusal(dataclasses.replace(op, version=newest), profile) == ""
+    reason = refusal(dataclasses.replace(op, version=newest + 1), profile)
+    assert f"version {newest + 1} of it; the GPU takes up to {newest}" in reason
 
 
 def test_every_operation_that_the_delegate_names_has_a_rule():

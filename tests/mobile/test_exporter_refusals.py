@@ -1,11 +1,20 @@
 """What export refuses, and that it leaves nothing behind when it does."""
 
+import resource
+
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
-from kseg.mobile import ExportError, ParityError, conversion, exporter
+from kseg.mobile import (
+    ExportError,
+    ParityError,
+    candidates,
+    conversion,
+    export,
+    exporter,
+)
 
 SIZE = (64, 96)
 
@@ -20,7 +29,7 @@ def test_a_numerically_wrong_file_is_refused_and_the_old_one_stays(
     other = build_net(3, "softmax")
     other.set_weights([weight + 0.05 for weight in net.get_weights()])
     wrong = conversion.convert(conversion.concrete_function(other, SIZE, "wrong"))
-    monkeypatch.setattr(exporter, "convert", lambda *args, **kwargs: wrong)
+    monkeypatch.setattr(candidates, "convert", lambda *args, **kwargs: wrong)
     with pytest.raises(ParityError, match="largest error") as caught:
         quick(net, size=SIZE)
     assert caught.value.parity.max_error > 1e-3
@@ -69,6 +78,14 @@ def test_an_operation_that_needs_flex_is_refused_and_named(quick, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_model_that_tensorflow_cannot_trace_is_refused(quick):
+    image = keras.Input((*SIZE, 3))
+    inner = keras.Model(image, constant_scores(image), name="a name with spaces")
+    outer = keras.Sequential([keras.Input((*SIZE, 3)), inner, layers.Softmax()])
+    with pytest.raises(ExportError, match="(?s)cannot be traced.*a name with spaces"):
+        quick(outer)
+
+
 def test_any_size_needs_a_size(net, quick):
     with pytest.raises(ValueError, match=r"`size` must be given.*Received: size=None"):
         quick(net)
@@ -100,7 +117,7 @@ def test_what_is_no_segmentation_model_is_refused(quick):
     with pytest.raises(TypeError, match="`model` must be a keras.Model"):
         quick("net.keras")
     two = [keras.Input((*SIZE, 3)), keras.Input((*SIZE, 3))]
-    with pytest.raises(ValueError, match="one image input"):
+    with pytest.raises(ValueError, match="samples with 'input_0', 'input_1'"):
         quick(keras.Model(two, layers.Add()(two)))
     with pytest.raises(ValueError, match="one image at a time.*a batch of 4"):
         quick(keras.Sequential([keras.Input((*SIZE, 3), batch_size=4), layers.ReLU()]))
@@ -130,3 +147,124 @@ def test_another_backend_is_told_what_to_do(person_net, quick, monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(ExportError, match="KERAS_BACKEND=tensorflow"):
         quick(person_net)
+
+
+def test_images_of_another_range_are_refused(net, quick, crops, tmp_path):
+    for images in (
+        crops[0][:8] / 255,
+        crops[0][:8] / 127.5 - 1,
+        (crops[0][:8] / 255).astype("uint8"),
+        crops[0][:8].astype("float32") * 257,
+    ):
+        with pytest.raises(ValueError, match="must hold images of 0-255.*Received: "):
+            quick(net, size=SIZE, precision="full_int8", calibration=images)
+    with pytest.raises(TypeError, match="uint8 array of 0-255.*uint16"):
+        quick(net, size=SIZE, calibration=crops[0][:8].astype("uint16") * 257)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("missing/net.tflite", FileNotFoundError, "in an existing folder"),
+        ("folder.tflite", ValueError, r"file name that ends in \.tflite"),
+        ("net.onnx", ValueError, r"file name that ends in \.tflite"),
+    ],
+)
+def test_a_path_that_cannot_be_written_is_said_before_the_work(
+    net, tmp_path, monkeypatch, name, error, message
+):
+    (tmp_path / "folder.tflite").mkdir()
+    monkeypatch.setattr(candidates, "convert", None)  # it must not come so far
+    with pytest.raises(error, match=f"`path` must .*{message}.*Received: path="):
+        export(net, tmp_path / name, size=SIZE, verbose=False)
+
+
+def test_a_folder_without_permission_is_said_before_the_work(
+    net, quick, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(candidates, "convert", None)
+    # Of root, whom nothing stops, the question is asked by another.
+    monkeypatch.setattr("os.access", lambda path, mode: path != tmp_path)
+    with pytest.raises(PermissionError, match="`path` must .* may write to"):
+        quick(net, size=SIZE)
+
+
+def test_a_disk_that_fills_up_midway_leaves_the_old_file(
+    person_net, quick, monkeypatch, tmp_path
+):
+    old = tmp_path / "net.tflite"
+    old.write_bytes(b"the file of last week")
+    write, limits = exporter.write_whole, resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def with_little_room(path, content):
+        assert len(content) > 8192
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+        try:
+            write(path, content)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    monkeypatch.setattr(exporter, "write_whole", with_little_room)
+    with pytest.raises(OSError, match="`path` cannot be written.*net.tflite"):
+        quick(person_net)
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == [
+        b"the file of last week"
+    ]
+
+
+@pytest.mark.parametrize("labels", [("a",), ("a", "b"), ("a", "b", "c", "d")])
+def test_labels_of_another_number_are_refused(net, quick, labels):
+    with pytest.raises(ValueError, match="`labels` must be 3 names, one per channel"):
+        quick(net, size=SIZE, labels=labels)
+
+
+def test_labels_in_one_string_are_refused(net, quick):
+    with pytest.raises(TypeError, match="`labels` must be a list.*Received: labels='a"):
+        quick(net, size=SIZE, labels="abc")
+
+
+def test_masks_that_fit_no_image_are_refused(net, quick, crops):
+    masks = [np.zeros(SIZE, "uint8")] * 4
+    for wrong, message in (
+        (masks[:3], "one per item of `calibration`. Received: 3 masks for 4 images"),
+        ([np.full(SIZE, 3)] * 4, r"class ids below 3, or 255 .*Received: \[3\]"),
+    ):
+        with pytest.raises(ValueError, match=f"`masks` must .*{message}"):
+            quick(net, size=SIZE, masks=wrong)
+    with pytest.raises(TypeError, match="`masks` must be integer arrays.*float64"):
+        quick(net, size=SIZE, masks=[np.zeros(SIZE)] * 4)
+    image = keras.Input((*SIZE, 3))
+    cropped = layers.Cropping2D(((8, 8), (8, 8)))(constant_scores(image))
+    model = keras.Model(image, layers.Softmax()(cropped))
+    with pytest.raises(ValueError, match="`masks` must be left out for a model that c"):
+        quick(model, masks=masks)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"input_dtype": "int8"}, "`input_dtype` must be one of.*'int8'"),
+        ({"input_dtype": "uint8"}, "`input_dtype` must be left out but for .full_int8"),
+        ({"keep_float": ["head"]}, "`keep_float` must be left out where nothing"),
+        ({"camera_size": (0, 96)}, r"`camera_size` must be.*Received: camera_size=\(0"),
+        ({"camera_size": "720p"}, "`camera_size` must be"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(net, quick, tmp_path, kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        quick(net, size=SIZE, **kwargs)
+    assert not list(tmp_path.iterdir())
+
+
+def test_clouds_have_no_options_of_images(quick):
+    cloud = keras.Input((32, 3))
+    model = keras.Model(cloud, layers.Dense(2, activation="softmax")(cloud))
+    for options in (
+        {"camera_size": 64},
+        {"masks": [np.zeros(SIZE, "uint8")] * 4},
+        {"output": "category_mask_low"},
+    ):
+        (name,) = options
+        with pytest.raises(ValueError, match=f"`{name}` must be .* for clouds"):
+            quick(model, calibration=np.zeros((4, 32, 3)), **options)

@@ -5,7 +5,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from kseg.mobile.graph import op_counts, op_name, pack, unpack
+from kseg.mobile.graph import float_operations, op_counts, op_name, pack, unpack
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +66,15 @@ def test_custom_operations_are_named_by_their_code():
     old = schema.OperatorCodeT()  # before 2020: only the 8-bit field
     old.deprecatedBuiltinCode = schema.BuiltinOperator.CONV_2D
     assert op_name(old) == "CONV_2D"
+
+
+def test_operations_in_float_are_named_once(content, exported):
+    names = float_operations(content)
+    assert names == sorted(op_counts(content))  # a float file computes in nothing else
+    # Of the integer file only what XNNPACK has no int8 kernel for.
+    integers = set(float_operations(exported("full_int8").path.read_bytes()))
+    assert integers <= {"RELU", "SOFTMAX"}
+    # Only its weights are integers, which a DEQUANTIZE leads to the operations.
+    half_way = exported("weight_int8").path.read_bytes()
+    assert "DEQUANTIZE" in op_counts(half_way)
+    assert float_operations(half_way) == names

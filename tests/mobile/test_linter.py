@@ -7,6 +7,7 @@ import keras
 import pytest
 from keras import layers
 
+from kseg.mobile.conversion import concrete_function, convert
 from kseg.mobile.linter import lint
 
 
@@ -66,6 +67,38 @@ def test_a_category_mask_is_refused_by_the_delegate_alone(exported):
     assert report.clean("litert")
     (refused,) = [op for op in report.operations if op.refusals]
     assert refused.name == "ARG_MAX"
+    assert "choose the class on the CPU" in refused.advice
+
+
+def test_every_operation_is_printed_with_its_layer_and_both_verdicts(exported):
+    report = lint(exported(output="category_mask").path)
+    heads, *rows = str(report).splitlines()[: len(report.operations) + 1]
+    assert heads.split() == ["#", "operation", "shape", "delegate", "litert", "layers"]
+    for row, op in zip(rows, report.operations, strict=True):
+        index, name, shape, delegate, litert, layers = row.split(maxsplit=5)
+        assert (int(index), name, layers) == (op.index, op.name, op.layers)
+        assert shape == "x".join(map(str, op.shape))
+        assert (delegate == "no") == ("delegate" in op.refusals)
+        assert (litert == "no") == ("litert" in op.refusals)
+    assert "no" in rows[-1].split()
+    assert any("depthwise_conv2d" in row for row in rows)
+
+
+@pytest.mark.parametrize("padded", [True, False])
+def test_an_average_over_padding_is_warned_of(tmp_path, padded):
+    # LiteRT 2.3's accelerator answered other values at the border of DeepLab v1.
+    image = keras.Input((16, 16, 3))
+    x = layers.ZeroPadding2D()(image) if padded else image
+    x = layers.AveragePooling2D(3, 1, padding="valid" if padded else "same")(x)
+    path = tmp_path / "net.tflite"
+    function = concrete_function(keras.Model(image, x), (16, 16), "logits")
+    path.write_bytes(convert(function))
+    report = lint(path)
+    assert report.clean()
+    assert [op.name for op in report.operations if op.warning] == (
+        ["AVERAGE_POOL_2D"] if padded else []
+    )
+    assert ("padding before it out of the average" in str(report)) == padded
 
 
 def test_layers_are_those_of_the_keras_model(tmp_path):
@@ -89,7 +122,7 @@ def test_layers_are_those_of_the_keras_model(tmp_path):
 
 def test_needs_neither_keras_nor_tensorflow(exported):
     code = (
-        "import sys; from kseg.mobile import lint; lint(sys.argv[1]);"
+        "import sys; from kseg.mobile import lint; str(lint(sys.argv[1]));"
         "print({'keras', 'tensorflow'} & set(sys.modules))"
     )
     done = subprocess.run(

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
+from typer.testing import CliRunner
 
+from kseg.cli import app
 from kseg.mobile import Metadata, read_metadata
 from kseg.mobile.metadata import write_metadata
 
@@ -110,6 +112,24 @@ def test_a_truncated_file_is_an_error(content, kept):
     written = write_metadata(content, FULL)
     with pytest.raises(ValueError, match=r"`model` must be a complete.*Received"):
         read_metadata(written[:kept])
+
+
+def test_info_prints_it(content, tmp_path):
+    (tmp_path / "net.tflite").write_bytes(write_metadata(content, FULL))
+    done = CliRunner().invoke(app, ["info", str(tmp_path / "net.tflite")])
+    printed = " ".join(done.output.split())
+    for said in (
+        "street: Streets",
+        "labels background, ciel bleu, 天空",
+        "activation softmax",
+        "mean 123 117 104",
+        "std 58 57 57.5",
+        "licence Apache-2.0",
+    ):
+        assert said in printed
+    (tmp_path / "net.tflite").write_bytes(write_metadata(content, Metadata()))
+    done = CliRunner().invoke(app, ["info", str(tmp_path / "net.tflite")])
+    assert "mean 0, std 1; licence not said" in " ".join(done.output.split())
 
 
 def test_labels_of_other_writers(content):

@@ -107,3 +107,37 @@ def test_nan_of_keras_itself_does_not_pass():
     broken = np.full((2, 2, 2), np.nan)
     with pytest.raises(ParityError, match="nan"):
         compare([(broken, REFERENCE)]).check("float32")
+
+
+def test_model_and_file_against_the_truth_are_those_of_scikit_learn():
+    random = np.random.default_rng(0)
+    pairs = [
+        tuple(random.dirichlet(np.ones(4), (5, 7)).astype("float32") for _ in "ab")
+        for _ in range(3)
+    ]
+    masks = [random.integers(0, 3, (5, 7)), None, random.integers(0, 3, (5, 7))]
+    masks[0][:2] = 255
+    truth = compare(pairs, masks).truth
+    known = np.concatenate([masks[0][2:].ravel(), masks[2].ravel()])
+    for k, iou in ((0, truth.model_iou), (1, truth.file_iou)):
+        ids = np.concatenate(
+            [pairs[0][k][2:].argmax(-1).ravel(), pairs[2][k].argmax(-1).ravel()]
+        )
+        expected = jaccard_score(known, ids, labels=range(4), average=None)
+        np.testing.assert_allclose(iou, expected)
+    assert truth.images == 2
+    assert truth.file_mean_iou == pytest.approx(np.mean(truth.file_iou))
+    assert truth.model_mean_iou == pytest.approx(np.mean(truth.model_iou))
+
+
+def test_without_masks_there_is_no_truth():
+    assert compare([(REFERENCE, REFERENCE)]).truth is None
+    assert compare([(REFERENCE, REFERENCE)], [None]).truth is None
+    ignored = compare([(REFERENCE, REFERENCE)], [np.full((2, 2), 255)]).truth
+    assert math.isnan(ignored.file_mean_iou)
+
+
+def test_the_foreground_of_one_class_is_the_masks_second():
+    reference = np.array([[[0.9], [0.2]], [[0.6], [0.1]]])
+    truth = compare([(reference, reference)], [np.array([[1, 0], [0, 0]])]).truth
+    assert truth.file_iou == (2 / 3, 1 / 2)  # by hand: background, foreground

@@ -48,7 +48,21 @@ def kseg(*arguments):
     return " ".join(result.output.split())
 
 
-@pytest.mark.parametrize("schedule", ["every", "adaptive:0.25", "low_latency:3"])
+SCHEDULES = [
+    *(
+        "every",
+        "skip:2",
+        "warp:2",
+        "fixed:2",
+        "fixed:1,2,4",
+        "pipeline:2",
+        "pipeline:3",
+    ),
+    *("adaptive:0.25", "low_latency:3", "low_latency:0.3"),
+]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
 def test_video_has_every_frame_beside_the_legend(schedule, net, clip, tmp_path):
     output = tmp_path / "out.mp4"
     printed = kseg(
@@ -62,6 +76,44 @@ def test_video_has_every_frame_beside_the_legend(schedule, net, clip, tmp_path):
     (frame, *_) = painted
     legend = plot.legend(["Sky", "Road", "Car"], font_size=9)
     assert frame.shape == (64, 96 + legend.width + legend.width % 2, 3)
+
+
+@pytest.fixture(scope="module")
+def key_net(net, tmp_path_factory):
+    model = models.video.low_latency(
+        keras.saving.load_model(net), ("down1_relu2", "dropout3"), filters=4
+    )
+    path = tmp_path_factory.mktemp("key_net") / "low_latency.keras"
+    model.save(path)
+    return path
+
+
+@pytest.mark.parametrize("schedule", ["fixed:3", "adaptive:0.3", "low_latency:0.01"])
+def test_low_latency_net_by_its_own_scheduler(schedule, key_net, clip, tmp_path):
+    """Keys at a fixed rate, where the learned scheduler asks, and in the background."""
+    output = tmp_path / "out.mp4"
+    printed = kseg(
+        *("predict", key_net, "--video", clip, "--schedule", schedule, "-o", output)
+    )
+    assert "12 frames are in" in printed
+    assert len(Video(output)) == 12
+
+
+def test_video_shorter_than_the_pipeline(net, clip, tmp_path):
+    first = next(iter(Video(clip)))
+    with VideoWriter(tmp_path / "one.mp4") as writer:
+        writer.write(first)
+    for schedule in ("pipeline:3", "warp:3", "low_latency:5"):
+        output = tmp_path / "out.mp4"
+        assert predict_video(net, tmp_path / "one.mp4", output, schedule).frames == 1
+        assert len(list(Video(output))) == 1
+
+
+def test_schedule_that_does_not_fit_leaves_no_file(net, key_net, clip, tmp_path):
+    for model, schedule in ((net, "pipeline:9"), (key_net, "pipeline:2"), (net, "no")):
+        with pytest.raises(ValueError, match="Received: "):
+            predict_video(model, clip, tmp_path / "out.mp4", schedule)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_frames_are_painted_with_the_masks(net, clip, tmp_path):
@@ -93,6 +145,24 @@ def test_broken_video_leaves_the_frames_before(net, clip, tmp_path):
     assert 0 < count < 12
     assert f"frame {count + 1} of" in str(error.value)
     assert [path.name for path in tmp_path.glob(".*")] == []
+
+
+def test_early_end_that_may_be_no_damage_is_a_note(net, clip, tmp_path, monkeypatch):
+    whole = tmp_path / "in.mkv"
+    whole.write_bytes(clip.read_bytes())
+    made = Video.__init__
+
+    def counted(self, path):
+        made(self, path)
+        self._count = 40
+
+    monkeypatch.setattr(Video, "__init__", counted)
+    output = tmp_path / "out.mp4"
+    printed = kseg("predict", net, "--video", whole, "-o", output)
+    assert "Note: The video ended early" in printed
+    assert "frame 13 of the 40" in printed
+    assert "12 frames are in" in printed
+    assert "UserWarning" not in printed
 
 
 def test_folder_of_frames_whose_size_changes(net, tmp_path):

@@ -41,7 +41,8 @@ CASES = {
         {**PLAIN, "backbone": "xception41", "width_multiplier": 0.125},
         4,
     ),
-    "gcn": ("gcn", {**RESNET, "kernel_size": 7}, 1),
+    # What refines the scores behind the finest map, at stride 4, sees scores alone.
+    "gcn": ("gcn", {**RESNET, "kernel_size": 7}, 4),
     "ksac": ("ksac", {**PLAIN, **MOBILENET}, 4),
     "pspnet": ("pspnet", {**PLAIN, **RESNET}, 8),
     "lraspp": (

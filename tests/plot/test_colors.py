@@ -1,7 +1,9 @@
 import itertools
 
+import matplotlib
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 
 from kseg.plot import overlay, palette
 from kseg.plot.colors import as_colors
@@ -89,7 +91,26 @@ def test_colors_may_be_named():
     ]
 
 
-@pytest.mark.parametrize("colors", [[(0, 0)], [(0, 0, 256)], [(0.5, 0, 0)], []])
+def test_colors_of_matplotlib_are_those_that_it_draws():
+    table = matplotlib.colormaps["tab10"]
+    expected = [list(bytes.fromhex(to_hex(color)[1:])) for color in table.colors]
+    for colors in (table.colors, table(np.arange(10)), [f"C{i}" for i in range(10)]):
+        assert as_colors(colors).tolist() == expected
+    assert as_colors(["tab:blue", "xkcd:sky blue", "0.5"]).tolist() == [
+        [0x1F, 0x77, 0xB4],
+        [0x75, 0xBB, 0xFD],
+        [128, 128, 128],
+    ]
+
+
+def test_name_that_nobody_knows_is_named():
+    with pytest.raises(ValueError, match="Received: colors with 'no colour'"):
+        as_colors(["no colour"])
+
+
+@pytest.mark.parametrize(
+    "colors", [[(0, 0)], [(0, 0, 256)], [(1.5, 0, 0)], [(np.nan, 0, 0)], []]
+)
 def test_colors_that_are_none_are_refused(colors):
     with pytest.raises(ValueError, match="Received: colors="):
         overlay(np.zeros((2, 3, 3), np.uint8), np.zeros((2, 3), int), colors)

@@ -1,5 +1,7 @@
+import matplotlib.image
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from kseg.plot import overlay, palette
@@ -77,6 +79,31 @@ def test_pil_images_of_every_mode_are_taken(mode):
 def test_arrays_of_0_to_255_are_taken(shape, dtype):
     painted = overlay(np.full(shape, 100, dtype), np.zeros((5, 8), bool), COLORS)
     assert (np.asarray(painted) == 100).all()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
+def test_pictures_read_by_matplotlib_are_taken(tmp_path, mode):
+    """It reads a PNG as floats from 0 to 1."""
+    values = np.random.default_rng(0).integers(0, 256, (5, 8, 3), np.uint8)
+    image = Image.fromarray(values).convert(mode)
+    image.save(tmp_path / "a.png")
+    read = matplotlib.image.imread(tmp_path / "a.png")
+    assert (read.dtype, read.max() <= 1) == (np.float32, True)
+    painted = overlay(read, np.zeros((5, 8), int), COLORS)
+    assert (np.asarray(painted) == np.asarray(image.convert("RGB"))).all()
+
+
+def test_a_figure_of_matplotlib_is_a_picture():
+    figure = Figure(figsize=(0.8, 0.5), dpi=100, facecolor="#204060")
+    painted = overlay(figure, np.zeros((50, 80), int), COLORS)
+    assert (np.asarray(painted) == (0x20, 0x40, 0x60)).all()
+
+
+def test_black_stays_black_whatever_the_type():
+    for image in (np.zeros((5, 8)), np.zeros((5, 8), int)):
+        assert not np.asarray(overlay(image, np.zeros((5, 8), int), COLORS)).any()
+    ones = np.ones((5, 8, 3), int)  # integers are of 0-255
+    assert (np.asarray(overlay(ones, np.zeros((5, 8), int), COLORS)) == 1).all()
 
 
 def test_masks_may_be_pil_bool_or_have_a_channel_axis():

@@ -4,7 +4,7 @@ import numpy as np
 
 from kseg.data.annotations.places import Node, as_number
 from kseg.data.annotations.runs import unpack_counts
-from kseg.data.annotations.shapes import Export, Picture, Polygon, Runs, Shape, box
+from kseg.data.annotations.shapes import Box, Export, Picture, Polygon, Runs, Shape
 
 
 def read(document: Node) -> Export:
@@ -70,7 +70,7 @@ def _parts(node, size):
     segmentation = node.get("segmentation")
     if segmentation is None or segmentation.value == []:
         left, top, width, height = _box(node["bbox"])
-        return (box(left, top, left + width, top + height),)
+        return (Box(left, top, left + width, top + height),)
     if isinstance(segmentation.value, dict):
         return (_runs(segmentation, size),)
     rings = list(segmentation.elements())

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from kseg.data.annotations.places import Element, parse_number
-from kseg.data.annotations.shapes import Ellipse, Part, Polygon, Runs, Stroke, box
+from kseg.data.annotations.shapes import Box, Ellipse, Part, Polygon, Runs, Stroke
 
 WITHOUT_AREA = ("tag", "cuboid", "skeleton")
 
@@ -22,7 +22,7 @@ def _part(element):
     angle = math.radians(element.number("rotation", 0))
     if tag == "box":
         sides = [element.number(side) for side in ("xtl", "ytl", "xbr", "ybr")]
-        return box(*sides, angle)
+        return Box(*sides, angle)
     if tag == "ellipse":
         radii = element.number("rx"), element.number("ry")
         if min(radii) < 0:

@@ -7,7 +7,14 @@ import numpy as np
 
 from kseg.data.annotations.cvat_shapes import WITHOUT_AREA, parts
 from kseg.data.annotations.places import Element, as_size, parse_number
-from kseg.data.annotations.shapes import Ellipse, Picture, Polygon, Shape, Stroke
+from kseg.data.annotations.shapes import (
+    Box,
+    Ellipse,
+    Picture,
+    Polygon,
+    Shape,
+    Stroke,
+)
 
 _MOST_FRAMES = 1_000_000
 _MOST_SHAPES = 5_000_000
@@ -16,8 +23,8 @@ _MOST_SHAPES = 5_000_000
 def read(document: Element, elements: list[Element], left_out: Counter):
     """Reads the tracks of a video; gives a picture per frame of the task.
 
-    Between the frames of which the file holds shapes, boxes and ellipses move evenly,
-    polygons and polylines point by point (with unequal numbers of points: along
+    Between the frames of which the file holds shapes, boxes and ellipses move and turn
+    evenly, polygons and polylines point by point (with unequal numbers of points: along
     their outline), masks and several points stay. A track ends where it is `outside`;
     if it never is, at the end of the task.
 
@@ -126,8 +133,9 @@ def _between(shapes, frames):
         if start < frame and later < len(known):
             stop = known[later]
             share = (frame - start) / (stop - start)
-            pairs = zip(covered, shapes[stop][2], strict=False)
-            covered = tuple(_moved(*pair, share) for pair in pairs)
+            following = shapes[stop][2]
+            if len(covered) == len(following) == 1:  # several points stay
+                covered = (_moved(covered[0], following[0], share),)
         yield frame, element, covered
 
 
@@ -137,14 +145,15 @@ def _moved(start, stop, share):
         return Polygon((_mixed(start.rings[0], stop.rings[0], share, closed=True),))
     if isinstance(start, Stroke):
         return Stroke(_mixed(start.points, stop.points, share, closed=False))
-    if isinstance(start, Ellipse):
-        turn = (stop.angle - start.angle + np.pi) % (2 * np.pi) - np.pi
-        mix = [
-            tuple((1 - share) * np.array(a) + share * np.array(b))
-            for a, b in ((start.center, stop.center), (start.radii, stop.radii))
-        ]
-        return Ellipse(*mix, start.angle + share * turn)
-    return dataclasses.replace(start)
+    if isinstance(start, Box | Ellipse):
+        numbers = {}
+        for name, first in dataclasses.asdict(start).items():
+            way = np.subtract(getattr(stop, name), first)
+            if name == "angle":  # the shorter way round
+                way = (way + np.pi) % (2 * np.pi) - np.pi
+            numbers[name] = first + share * way
+        return type(start)(**numbers)
+    return start
 
 
 def _mixed(start, stop, share, closed):

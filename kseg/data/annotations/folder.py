@@ -18,10 +18,12 @@ from kseg.data.annotations.photos import PICTURES
 from kseg.data.annotations.places import Place
 from kseg.data.annotations.report import Report
 from kseg.data.annotations.shapes import Picture
-from kseg.data.datasets.dataset import voc_colors
 from kseg.data.scanning import raise_problems, scan
 from kseg.files import write_json
+from kseg.plot import palette
 
+# PASCAL VOC's colour of pixels to ignore; white would be that of a foreground.
+_VOID = (224, 224, 192)
 _SPLITS = ("train", "training", "validation", "val", "valid", "test")
 
 
@@ -102,7 +104,7 @@ def _write(item, name, folder, table, line_width):
     else:
         shutil.copyfile(item.photo, photo)
     image = Image.fromarray(painting.mask)
-    image.putpalette(np.array(voc_colors(256), np.uint8).tobytes())
+    image.putpalette(np.array((*palette(IGNORED), _VOID), np.uint8).tobytes())
     image.save(mask)
     counts = np.bincount(painting.mask.ravel(), minlength=256)
     return painting, counts

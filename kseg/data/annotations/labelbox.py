@@ -5,13 +5,13 @@ from collections import Counter
 
 from kseg.data.annotations.places import Node
 from kseg.data.annotations.shapes import (
+    Box,
     Export,
     MaskFile,
     Picture,
     Polygon,
     Shape,
     Stroke,
-    box,
 )
 
 _GEOMETRIES = ("bbox", "bounding_box", "polygon", "line", "point", "mask")
@@ -141,7 +141,7 @@ def _parts(node):
     if kind in ("bbox", "bounding_box"):
         left, top = value["left"].number(), value["top"].number()
         size = value["width"].number(), value["height"].number()
-        return (box(left, top, left + size[0], top + size[1]),)
+        return (Box(left, top, left + size[0], top + size[1]),)
     if kind == "mask":
         keys = ("instanceURI", "url", "png")
         address = next((a for k in keys if (a := value.get(k)) is not None), None)

@@ -8,13 +8,13 @@ import numpy as np
 from kseg.data.annotations.places import Node
 from kseg.data.annotations.shapes import (
     Bitmap,
+    Box,
     Ellipse,
     Export,
     Picture,
     Polygon,
     Shape,
     Stroke,
-    box,
 )
 
 
@@ -79,7 +79,7 @@ def _parts(node, size):
     if kind == "polygon":
         return (Polygon((points,)),)
     if kind == "rectangle":
-        return (box(*points.min(axis=0), *points.max(axis=0)),)
+        return (Box(*points.min(axis=0), *points.max(axis=0)),)
     if kind == "circle":
         radius = float(np.hypot(*(points[1] - points[0])))
         return (Ellipse(tuple(points[0]), (radius, radius)),)

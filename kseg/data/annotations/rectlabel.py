@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from kseg.data.annotations.places import Element, as_size, parse_number
-from kseg.data.annotations.shapes import Export, Picture, Polygon, Shape, Stroke, box
+from kseg.data.annotations.shapes import Box, Export, Picture, Polygon, Shape, Stroke
 
 _CLOSEST = 0.01  # pixels between a curve and the polygon that stands for it
 _MOST_PIECES = 256
@@ -56,7 +56,7 @@ def _parts(element):
         return (Stroke(_points(children["point"], least=1)),)
     if "bndbox" in children:
         corners = children["bndbox"]
-        return (box(*(_number(corners, s) for s in ("xmin", "ymin", "xmax", "ymax"))),)
+        return (Box(*(_number(corners, s) for s in ("xmin", "ymin", "xmax", "ymax"))),)
     raise element.place.error(
         "An object must have a polygon, cubic_bezier, line, point or bndbox.",
         sorted(children),

@@ -26,6 +26,26 @@ class Polygon:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class Box:
+    """A rectangle, turned clockwise about its middle by `angle` radians."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    angle: float = 0.0
+
+    def fill(self, height: int, width: int, line_width: float) -> Window:
+        x, y = (self.left, self.right), (self.top, self.bottom)
+        corners = np.array([(x[0], y[0]), (x[1], y[0]), (x[1], y[1]), (x[0], y[1])])
+        if self.angle:
+            middle = corners.mean(axis=0)
+            cos, sin = math.cos(self.angle), math.sin(self.angle)
+            corners = (corners - middle) @ np.array([(cos, sin), (-sin, cos)]) + middle
+        return rasterizing.fill_polygon((corners,), height, width)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Ellipse:
     """An ellipse, turned clockwise by `angle` radians."""
 
@@ -109,7 +129,7 @@ class MaskFile:
     place: Place
 
 
-Part = Polygon | Ellipse | Stroke | Runs | Bitmap | MaskFile
+Part = Polygon | Box | Ellipse | Stroke | Runs | Bitmap | MaskFile
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -171,16 +191,6 @@ class Export:
     pictures: list[Picture]
     labels: tuple[str, ...] = ()
     left_out: Counter = dataclasses.field(default_factory=Counter)
-
-
-def box(left: float, top: float, right: float, bottom: float, angle=0.0) -> Polygon:
-    """A rectangle, turned clockwise about its middle by `angle` radians."""
-    corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
-    if angle:
-        middle = corners.mean(axis=0)
-        cos, sin = math.cos(angle), math.sin(angle)
-        corners = (corners - middle) @ np.array([(cos, sin), (-sin, cos)]) + middle
-    return Polygon((corners,))
 
 
 def _check_window(size, picture):

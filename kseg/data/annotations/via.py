@@ -4,13 +4,13 @@ from kseg.data.annotations import via3
 from kseg.data.annotations.documents import parse_cell
 from kseg.data.annotations.places import Node, Table
 from kseg.data.annotations.shapes import (
+    Box,
     Ellipse,
     Export,
     Picture,
     Polygon,
     Shape,
     Stroke,
-    box,
 )
 
 UNNAMED = "object"
@@ -115,7 +115,7 @@ def _parts(node):
     if kind == "rect":
         left, top = node["x"].number(), node["y"].number()
         width, height = node["width"].number(), node["height"].number()
-        return (box(left, top, left + width, top + height),)
+        return (Box(left, top, left + width, top + height),)
     if kind in ("circle", "ellipse", "point"):
         center = node["cx"].number(), node["cy"].number()
         if kind == "point":

@@ -2,7 +2,7 @@
 
 from kseg.data.annotations.documents import parse_cell
 from kseg.data.annotations.places import Node
-from kseg.data.annotations.shapes import Ellipse, Picture, Polygon, Stroke, box
+from kseg.data.annotations.shapes import Box, Ellipse, Picture, Polygon, Stroke
 
 # What the first number of a region says, and how many numbers follow (least, most).
 _KINDS = {
@@ -115,10 +115,10 @@ def _parts(node):
         return (Polygon((_pairs(node),)),)
     if kind == "rectangle":
         left, top, width, height = values
-        return (box(left, top, left + width, top + height),)
+        return (Box(left, top, left + width, top + height),)
     if kind == "rectangle by its extremes":
         points = _pairs(node)
-        return (box(*points.min(axis=0), *points.max(axis=0)),)
+        return (Box(*points.min(axis=0), *points.max(axis=0)),)
     if kind == "circle by three points":
         return (_circle(_pairs(node), node),)
     if min(values[2:]) < 0:

@@ -68,7 +68,8 @@ class RandomRotation(PointTransform):
 
     Args:
         axis: `"x"`, `"y"` or `"z"`, the one that points up, to turn about; `None` turns
-            freely, all orientations alike. ModelNet40 and ShapeNet have y up, rooms z.
+            freely, all orientations alike. Rooms and the meshes of ModelNet40 have z
+            up, ShapeNet has y.
         degrees: Largest angle about `axis`, to either side.
         normals: First of the three channels that hold normals, or `None` for none.
     """

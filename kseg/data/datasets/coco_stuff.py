@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from kseg.data.datasets.dataset import Dataset, voc_colors
+from kseg.data.datasets.dataset import Dataset
 from kseg.data.datasets.layout import Layout, choose, recode
+from kseg.plot import palette
 
 # Ids 1 to 182; a dash stands for the eleven that no pixel has.
 # Source: nightrome/cocostuff, labels.txt and its README
@@ -46,8 +47,7 @@ class COCOStuff(Dataset):
     """COCO-Stuff 164k: 118,287 and 5,000 photos, 171 classes: 80 things, 91 stuff.
 
     The files number 182 classes, eleven of which never occur; here the 171 that do
-    count from 0 to 170 in the same order. Unlabelled pixels are 255. The colours are
-    PASCAL VOC's from the second on.
+    count from 0 to 170 in the same order. Unlabelled pixels are 255.
 
     Reference:
     - [COCO-Stuff](https://arxiv.org/abs/1612.03716) (CVPR 2018)
@@ -83,7 +83,7 @@ class COCOStuff(Dataset):
             for id in sorted(ids)
         ]
         names = [name for name in _NAMES if name != "-"]
-        colors = voc_colors(len(names) + 1)[1:]  # "person" is not to be black
+        colors = palette(len(names), background=False)
         super().__init__(self.layout.complete(root, items), names, colors)
 
     def read_mask(self, path: Path) -> np.ndarray:

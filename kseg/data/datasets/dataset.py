@@ -10,6 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from kseg.data.reading import read_image, read_mask, read_orientation
+from kseg.plot import palette
+
+_MOST_COLORS = 1000  # that `palette` tells apart
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -39,7 +42,7 @@ class Dataset(Sequence):
         items: Tuples `(id, image path, mask path)`, the ids unique.
         class_names: The name of each class id, counted from 0.
         colors: One RGB triple per class, for pictures of masks. Defaults to the
-            colour map of PASCAL VOC, where class 0 is black.
+            colours of `kseg.plot.palette`, where class 0 is black.
 
     Attributes:
         ids: Tuple of the sample ids, in order.
@@ -69,7 +72,7 @@ class Dataset(Sequence):
             )
         self.class_names = tuple(class_names)
         if colors is None:
-            colors = voc_colors(len(self.class_names))
+            colors = default_colors(len(self.class_names))
         self.colors = tuple(tuple(color) for color in colors)
         if len(self.colors) != len(self.class_names):
             raise ValueError(
@@ -158,14 +161,8 @@ def _refuse_sizes(image_path, image_size, mask_path, mask_size):
     )
 
 
-def voc_colors(num_classes: int) -> tuple[tuple[int, int, int], ...]:
-    """The colour map of PASCAL VOC: the bits of the id, dealt out to R, G and B."""
-    colors = []
-    for class_id in range(num_classes):
-        color = [0, 0, 0]
-        for bit in range(8):
-            for channel in range(3):
-                digit = class_id >> (3 * bit + channel) & 1
-                color[channel] |= digit << (7 - bit)
-        colors.append(tuple(color))
-    return tuple(colors)
+def default_colors(num_classes: int) -> tuple[tuple[int, int, int], ...]:
+    """The colours of `kseg.plot.palette`, black first; from the 1001st on, once more."""
+    colors = palette(min(num_classes, _MOST_COLORS))
+    again = (1 + i % (_MOST_COLORS - 1) for i in range(num_classes - _MOST_COLORS))
+    return colors + tuple(colors[i] for i in again)

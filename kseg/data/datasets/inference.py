@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kseg.data.datasets.dataset import voc_colors
+from kseg.data.datasets.dataset import default_colors
 from kseg.data.reading import mask_values, open_mask
 from kseg.data.scanning import raise_problems, scan
 
@@ -97,7 +97,7 @@ def infer(
             f"`class_names={names}`, or {ignore_class} (ignored). Does id 0, often "
             "the background, have its name? Are 0/255 masks blurred at their edges?",
         )
-    voc = voc_colors(len(names))
+    colors = default_colors(len(names))
     kinds = sorted({s.kind for s in surveys.values()})
     report = {
         "masks": "0/255 (255 is class 1)" if scaled else "class ids",
@@ -108,7 +108,8 @@ def infer(
         ],
         "ignored value": next(iter(ignored & stored), None),
     }
-    colors = voc if scaled else tuple(palette.get(i, voc[i]) for i in range(len(names)))
+    if not scaled:
+        colors = tuple(palette.get(i, color) for i, color in enumerate(colors))
     return Meaning(names, colors, scaled, report)
 
 
@@ -132,7 +133,7 @@ def infer_colors(
     of_id = {}
     for color, class_id in colors.items():
         of_id.setdefault(class_id, tuple(map(int, color)))
-    voc = voc_colors(count)
+    default = default_colors(count)
     report = {
         "masks": "colours",
         "class_names": list(names),
@@ -140,7 +141,7 @@ def infer_colors(
         "ignored value": of_id.get(255),
     }
     return Meaning(
-        names, tuple(of_id.get(i, voc[i]) for i in range(count)), False, report
+        names, tuple(of_id.get(i, default[i]) for i in range(count)), False, report
     )
 
 

@@ -24,9 +24,9 @@ _MOST_BYTES = 2**26
 class KinectScenes(PointDataset):
     """Scenes of mOSD, things on a table, 16,384 points of each drawn from the image.
 
-    Of the published `.pcd` files the points that the camera missed, which are not finite,
-    are left out, and from the others as many are drawn, the same ones every time (all
-    where there are fewer). Points of `.npz` files are taken as they are.
+    Of the published `.pcd` files the points that the camera missed, whose x, y and z are
+    all NaN, are left out, and from the others as many are drawn, the same ones every time
+    (all where there are fewer). Points of `.npz` files are taken as they are.
 
     The modified Object Segmentation Database cuts off floor and walls: what is left is
     the table (stored as 1 to 9) and the objects on it (20 and more). Whatever else a
@@ -44,7 +44,8 @@ class KinectScenes(PointDataset):
         split: `"train"`, the files `learn*`, or `"test"`, the files `test*`.
 
     Raises:
-        ValueError: If there are no files of the split, and on access if one is damaged.
+        ValueError: If there are no files of the split, and on access if one is damaged
+            or a coordinate is not finite; the error has its row.
     """
 
     layout = Layout(
@@ -53,6 +54,7 @@ class KinectScenes(PointDataset):
         _TREE,
         ("learn/learn*.pcd", "test/test*.pcd"),
     )
+    up = (0.0, -1.0, 0.0)
 
     def __init__(self, path: str | Path, split: str = "train"):
         choose("split", split, _SPLITS)
@@ -74,15 +76,16 @@ class KinectScenes(PointDataset):
 
 def _read_pcd(path):
     # At the call, as these files import this package.
+    from kseg.data.points.checking import without_missed
     from kseg.data.points.loading import draw
     from kseg.data.points.reading import read_cloud
 
     cloud = read_cloud(path, max_bytes=_MOST_BYTES)
-    cloud = cloud.take(np.isfinite(cloud.xyz).all(1))
+    cloud = without_missed(f"points of {path}", cloud)
     if cloud.colors is None or cloud.labels is None or not len(cloud):
         raise ValueError(
-            "A scene must have finite points, with colours and labels. "
-            f"Received: {str(path)!r} with {len(cloud)} finite points"
+            "A scene must have points that the camera did not miss, with colours and "
+            f"labels. Received: {str(path)!r} with {len(cloud)} such points"
         )
     wanted = min(_NUM_POINTS, len(cloud))
     cloud = cloud.take(draw(len(cloud), wanted, np.random.default_rng(0)))

@@ -62,8 +62,15 @@ class Layout:
 
     def ids(self, root: Path, file: str) -> list[str]:
         """Reads a list of ids, one in each line."""
+        return self.text(root, file).split()
+
+    def text(self, root: Path, file: str) -> str:
+        """Reads a file of text below `root`."""
         self.require(root, file)
-        return (root / file).read_text("utf-8").split()
+        try:
+            return (root / file).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            self.refuse(root, f"with a damaged {file} ({error})")
 
 
 def choose(argument: str, value: object, choices: Iterable) -> None:

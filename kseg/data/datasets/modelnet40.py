@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from kseg.data.datasets.dataset import voc_colors
 from kseg.data.datasets.layout import Layout, choose
 from kseg.data.datasets.points import PointDataset, PointSample
+from kseg.plot import palette
 
 # The folders of the data set; also charlesq34/pointnet, shape_names.txt
 CLASSES = (
@@ -73,7 +73,7 @@ class ModelNet40(PointDataset):
         self.num_points, self.seed = num_points, seed
         self.expected = _COUNTS[split]
         # No class is a background, so none is black.
-        colors = voc_colors(len(CLASSES) + 1)[1:]
+        colors = palette(len(CLASSES), background=False)
         super().__init__(self.layout.complete(root, items), CLASSES, colors)
 
     def read_sample(self, id: str, points_path: Path, labels_path: Path) -> PointSample:
@@ -114,8 +114,12 @@ def read_off(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         end = 3 + 3 * num_vertices
         vertices = np.array(words[3:end], np.float64).reshape(num_vertices, 3)
         triangles = _triangles(words[end:], num_faces)
-        if not len(triangles) or not np.isfinite(vertices).all():
-            raise ValueError("it has no face or a vertex that is not finite")
+        if not len(triangles):
+            raise ValueError("it has no face")
+        finite = np.isfinite(vertices).all(1)
+        if not finite.all():
+            row = int(finite.argmin())
+            raise ValueError(f"vertex {row} is {vertices[row].tolist()}, not finite")
         if triangles.min() < 0 or triangles.max() >= num_vertices:
             raise ValueError("a face names a vertex that is not there")
     except (OSError, ValueError, IndexError) as error:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from kseg.data.datasets.dataset import Dataset, voc_colors
+from kseg.data.datasets.dataset import Dataset
 from kseg.data.datasets.layout import Layout, choose, read_mat, recode
+from kseg.plot import palette
 
 # In the order of the data set's 59_labels.txt (also in shelhamer's
 # fcn.berkeleyvision.org, data/pascal-context/classes-59.txt)
@@ -78,7 +79,6 @@ class PascalContext(Dataset):
             for name in _FREQUENT:
                 number = numbers[_SYNONYMS.get(name, name)]
                 self._class_of[number] = names.index(name)
-        colors = voc_colors(len(names) + 1)
         items = [
             (id, root / _VOC / f"JPEGImages/{id}.jpg", root / f"trainval/{id}.mat")
             for id in self.layout.ids(root, f"{_VOC}/ImageSets/Main/{file}.txt")
@@ -86,7 +86,7 @@ class PascalContext(Dataset):
         super().__init__(
             self.layout.complete(root, items),
             names,
-            colors[:-1] if labels == "60" else colors[1:],
+            palette(len(names), background=labels == "60"),
         )
 
     def read_mask(self, path: Path) -> np.ndarray:
@@ -94,7 +94,7 @@ class PascalContext(Dataset):
 
     def _numbers(self, root):
         """`{name: number}` of labels.txt, whose numbers count from 1."""
-        lines = (root / "labels.txt").read_text("utf-8").splitlines()
+        lines = self.layout.text(root, "labels.txt").splitlines()
         rows = [line.split(":", 1) for line in lines if line.strip()]
         numbers = {row[-1].strip(): i for i, row in enumerate(rows, 1)}
         wanted = {_SYNONYMS.get(name, name) for name in _FREQUENT}

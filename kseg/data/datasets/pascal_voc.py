@@ -78,12 +78,19 @@ class PascalVOC(Dataset):
             masks = {id: _mask(voc, id) for id in ids}
         items = [(id, voc / "JPEGImages" / f"{id}.jpg", masks[id]) for id in ids]
         self.expected = _COUNTS[split]
-        super().__init__(self.layout.complete(root, items), CLASSES)
+        colors = voc_colors(len(CLASSES))
+        super().__init__(self.layout.complete(root, items), CLASSES, colors)
 
     def read_mask(self, path: Path) -> np.ndarray:
         if path.suffix != ".mat":
             return super().read_mask(path)
-        return read_mat(path, "GTcls")["Segmentation"][0, 0].astype(np.uint8)
+        annotation = read_mat(path, "GTcls")
+        if "Segmentation" not in (annotation.dtype.names or ()):
+            raise ValueError(
+                "An annotation of SBD must hold `GTcls.Segmentation`. "
+                f"Received: {str(path)!r} without it"
+            )
+        return annotation["Segmentation"][0, 0].astype(np.uint8)
 
     def _list(self, root, name):
         return self.layout.ids(root, f"{_ROOT}/ImageSets/Segmentation/{name}.txt")
@@ -91,3 +98,16 @@ class PascalVOC(Dataset):
 
 def _mask(voc, id):
     return voc / "SegmentationClass" / f"{id}.png"
+
+
+def voc_colors(num_classes: int) -> tuple[tuple[int, int, int], ...]:
+    """The colour map of PASCAL VOC: the bits of the id, dealt out to R, G and B."""
+    colors = []
+    for class_id in range(num_classes):
+        color = [0, 0, 0]
+        for bit in range(8):
+            for channel in range(3):
+                digit = class_id >> (3 * bit + channel) & 1
+                color[channel] |= digit << (7 - bit)
+        colors.append(tuple(color))
+    return tuple(colors)

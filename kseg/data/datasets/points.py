@@ -34,7 +34,12 @@ class PointDataset(Dataset):
 
     A subclass overrides `read_sample`. `paths` gives the file of the points and the
     file of the labels, which may be one.
+
+    Attributes:
+        up: Direction `(x, y, z)` to the ceiling, for pictures.
     """
+
+    up = (0.0, 0.0, 1.0)
 
     def read_sample(self, id: str, points_path: Path, labels_path: Path) -> PointSample:
         raise NotImplementedError(f"{type(self).__name__} must define `read_sample`.")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from kseg.data.datasets.dataset import voc_colors
 from kseg.data.datasets.layout import Layout, choose
 from kseg.data.datasets.points import PointDataset, PointSample, read_numbers
+from kseg.plot import palette
 
 # Kinds in the order of the part ids: name, folder, number of parts. Folders from the
 # data set's synsetoffset2category.txt, parts from charlesq34/pointnet, part_seg
@@ -67,14 +67,15 @@ class ShapeNetPart(PointDataset):
         _TREE,
         ("train_test_split",),
     )
+    up = (0.0, 1.0, 0.0)
 
     def __init__(self, path: str | Path, split: str = "train"):
         choose("split", split, _LISTS)
         root, (name, self.expected) = Path(path), _LISTS[split]
         file = _SPLIT_LIST.format(name)
-        self.layout.require(root, file)
+        text = self.layout.text(root, file)
         try:
-            entries = json.loads((root / file).read_text("utf-8"))
+            entries = json.loads(text)
             ids = [entry.removeprefix("shape_data/") for entry in entries]
         except (ValueError, AttributeError, TypeError) as error:
             self.layout.refuse(root, f"with a damaged {file} ({error})")
@@ -84,7 +85,7 @@ class ShapeNetPart(PointDataset):
         items = [(id, root / f"{id}.txt", root / f"{id}.txt") for id in ids]
         names = [f"{kind} {i}" for kind, _, parts in CATEGORIES for i in range(parts)]
         # No part is a background, so none is black.
-        colors = voc_colors(len(names) + 1)[1:]
+        colors = palette(len(names), background=False)
         super().__init__(self.layout.complete(root, items), names, colors)
 
     def read_sample(self, id: str, points_path: Path, labels_path: Path) -> PointSample:

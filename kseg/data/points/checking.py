@@ -35,6 +35,20 @@ def check_cloud(name, points, least=1):
     return points
 
 
+def without_missed(name, cloud):
+    """Leaves out the points that a depth camera missed: x, y and z are all NaN.
+
+    Any other point that is not finite raises an error with its row in the file.
+
+    Args:
+        name: How the error calls the points.
+        cloud: A `kseg.data.points.Cloud`.
+    """
+    missed = np.isnan(cloud.xyz).all(1)
+    check_cloud(name, np.where(missed[:, None], 0, cloud.xyz))
+    return cloud.take(~missed)
+
+
 def check_length(name, value):
     """Raises an error unless `value` is a positive number."""
     if isinstance(value, bool) or not isinstance(value, Real):

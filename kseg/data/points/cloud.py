@@ -11,7 +11,7 @@ class Cloud:
 
     Attributes:
         xyz: float64 array of shape `(points, 3)`: geographic coordinates have more digits
-            than float32. A depth camera's missing points are NaN.
+            than float32. Of points that a depth camera missed x, y and z are NaN.
         colors: uint8 array of shape `(points, 3)`, red, green, blue.
         normals: float32 array of shape `(points, 3)`.
         labels: int32 array of shape `(points,)`.

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from kseg.data.datasets.points import PointDataset, PointSample
-from kseg.data.points.checking import check_cloud
+from kseg.data.points.checking import check_cloud, without_missed
 from kseg.data.points.reading import SUFFIXES, read_cloud
 from kseg.plot import palette
 
@@ -16,8 +16,9 @@ class CloudFolder(PointDataset):
 
     Points have the channels x, y, z, and red, green, blue of 0 to 255 or the normal, if
     all files have them. Coordinates are those of the file minus its least ones, the
-    sample's `origin`, lest geographic coordinates lose their digits. Points that are not
-    finite are left out. Files without labels, for `predict_rooms`, have `labels` of None.
+    sample's `origin`, lest geographic coordinates lose their digits. Points that a depth
+    camera missed, whose x, y and z are all NaN, are left out. Files without labels, for
+    `predict_rooms`, have `labels` of None.
 
     Args:
         path: Folder with files that `kseg.data.points.read_cloud` reads.
@@ -27,7 +28,8 @@ class CloudFolder(PointDataset):
 
     Raises:
         ValueError: If there are no files, and on access if a file cannot be read, has
-            not the channels, or a label has no name.
+            not the channels, a coordinate is not finite (the error has its row), or a
+            label has no name.
     """
 
     def __init__(
@@ -56,7 +58,7 @@ class CloudFolder(PointDataset):
     def read_sample(self, id: str, points_path: Path, labels_path: Path) -> PointSample:
         is_text = points_path.suffix.lower() == ".txt"
         cloud = read_cloud(points_path, columns=self.columns if is_text else None)
-        cloud = cloud.take(np.isfinite(cloud.xyz).all(1))
+        cloud = without_missed(f"points of {id!r}", cloud)
         more = None if self.channels == "xyz" else getattr(cloud, self.channels)
         if more is None and self.channels != "xyz":
             raise ValueError(

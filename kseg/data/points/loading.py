@@ -61,7 +61,8 @@ def loader(
 
     Raises:
         ValueError: If there is no sample, a number is out of its range, or, while batches
-            are made, a sample cannot be used; the error names it.
+            are made, a sample cannot be used or is not finite, before or after `augment`;
+            the error names it, and the row. A compiled step could not.
         TypeError: If an argument is of another type.
     """
     if isinstance(dataset, str | os.PathLike):
@@ -149,6 +150,7 @@ class PointBatches(Batches):
                     f"`augment` must return points and labels of {expected}. "
                     f"Received: {(points.shape, labels.shape)}"
                 )
+            check_cloud("augmented points", points)
         category = getattr(sample, "category", None)
         if self.maps is not None and (
             category is None or not 0 <= category < self.maps

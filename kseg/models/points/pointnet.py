@@ -129,8 +129,10 @@ def pointnet_part_segmentation(
             `None`; the paper has 2048.
         num_classes: Number of the parts of all categories (50 in ShapeNet).
         num_categories: Number of categories. Defaults to `16`.
-        category_head: Whether a second output classifies the whole cloud. The authors
-            built it, and gave its loss the weight 0. Defaults to `True`.
+        category_head: Whether a second output classifies the whole cloud. It is trained
+            with a second loss on the ids of the categories, to which the authors gave the
+            weight 0: `False` for the batches of `kseg.data.points.loader`, which have the
+            labels of the points alone. Defaults to `True`.
         dropout_rate: Rate of the dropout behind the first two layers of the head; 0 for
             none. Defaults to `0.2`.
         orthogonality: Factor of the loss that keeps the transformation of the features

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import shapely
+from shapely import affinity
 
 from kseg.data.annotations import cvat, cvat_video
 from kseg.data.annotations.documents import read_document
@@ -134,6 +135,29 @@ def test_mask_stays_until_its_next_frame(frames):
 
     found = frames(track([mask(0, 3), mask(4, 9)]))
     assert [left_of(found[f][1]) for f in range(7)] == [3, 3, 3, 3, 9, 9, 9]
+
+
+@pytest.mark.parametrize(("first", "last", "middle"), [(0, 90, 45), (350, 10, 0)])
+def test_box_keeps_its_sides_while_it_turns_the_shorter_way(
+    frames, first, last, middle
+):
+    """The corners go round on circles: on straight lines they would come closer."""
+    found = frames(
+        track([box(0, 8, width=14, rotation=first), box(2, 8, width=14, rotation=last)])
+    )
+    outline = affinity.rotate(shapely.box(8, 2, 22, 6), middle)
+    x, y = np.meshgrid(np.arange(30) + 0.5, np.arange(20) + 0.5)
+    np.testing.assert_array_equal(found[1][1], shapely.contains_xy(outline, x, y))
+
+
+def test_several_points_stay_until_their_next_frame(frames):
+    def points(frame, places):
+        return f'<points frame="{frame}" outside="0" points="{places}"/>'
+
+    found = frames(track([points(0, "5,5;15,5;25,5"), points(2, "5,15;15,15")]))
+    np.testing.assert_array_equal(found[1][1], found[0][1])
+    assert found[0][1][4:6].any(0).sum() == 6
+    assert found[2][1][14:16].any(0).sum() == 4
 
 
 def test_ellipse_turns_the_shorter_way(frames):

@@ -13,6 +13,7 @@ def test_splits(data_dir, split, count, first):
     # Counts and the first frames: train.txt and val.txt of the SegNet tutorial.
     dataset = CamVid(data_dir("camvid"), split)
     assert (len(dataset), dataset.ids[0]) == (count, first)
+    assert dataset.expected == count
 
 
 def test_class_frequencies_equal_those_of_the_files(data_dir):

@@ -35,6 +35,7 @@ def write_mat(root, number, tags, key="groundtruth"):
 def test_splits_of_the_compacted_data(data_dir, split, count, first, last):
     dataset = CCP(data_dir("ccp"), split)
     assert len(dataset) == count
+    assert dataset.expected == (1004 if split == "all" else count)
     assert (dataset.ids[0], dataset.ids[-1]) == (first, last)
 
 

@@ -7,7 +7,7 @@ from PIL import Image
 
 from kseg.data import Sample
 from kseg.data.datasets import Dataset
-from kseg.data.datasets.dataset import voc_colors
+from kseg.plot import palette
 
 NAMES = ("sky", "sea")
 
@@ -126,9 +126,9 @@ def test_colors_of_another_number_are_refused():
         Dataset([], NAMES, [(0, 0, 0)])
 
 
-def test_default_colors_are_those_of_pascal_voc(data_dir):
-    # Oracle: the palette of a mask that LabelMe's converter to VOC wrote.
-    folder = data_dir("annotations") / "labelme/semantic_segmentation/data_dataset_voc"
-    with Image.open(folder / "SegmentationClass" / "2011_000003.png") as mask:
-        palette = np.reshape(mask.getpalette("RGB"), (-1, 3))
-    np.testing.assert_array_equal(voc_colors(len(palette)), palette)
+@pytest.mark.parametrize("count", [2, 19, 1000, 3000])
+def test_default_colors_are_those_of_the_palette_and_never_black_again(count):
+    colors = Dataset([], [str(i) for i in range(count)]).colors
+    assert len(colors) == count
+    assert colors[:1000] == palette(min(count, 1000))
+    assert (0, 0, 0) not in colors[1:]

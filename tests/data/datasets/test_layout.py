@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from kseg.data.datasets import READERS
-from kseg.data.datasets.layout import recode, recode_colors
+from kseg.data.datasets.layout import Layout, recode, recode_colors
 
 PUBLISHED = {name: r for name, r in READERS.items() if hasattr(r, "layout")}
 
@@ -33,6 +33,15 @@ def test_unknown_split_is_an_error(tmp_path, name):
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_an_empty_folder_fits_no_layout(tmp_path, name):
     assert not PUBLISHED[name].layout.fits(tmp_path)
+
+
+def test_list_that_is_no_text_is_named_with_the_tree(tmp_path):
+    layout = Layout("Toys", "https://toys.org", "  <path>/toys.txt", ("toys.txt",))
+    (tmp_path / "toys.txt").write_bytes("Bär".encode("latin-1"))
+    with pytest.raises(
+        ValueError, match=r"(?s)root of Toys.*a damaged toys\.txt \(.utf"
+    ):
+        layout.ids(tmp_path, "toys.txt")
 
 
 def test_recode_equals_a_loop_over_pixels():

@@ -4,7 +4,7 @@ import scipy.io
 from PIL import Image
 
 from kseg.data.datasets import PascalVOC, open_dataset
-from kseg.data.datasets.dataset import voc_colors
+from kseg.data.datasets.pascal_voc import voc_colors
 
 ROOT, SBD = "VOCdevkit/VOC2012", "benchmark_RELEASE/dataset"
 
@@ -86,3 +86,17 @@ def test_damaged_mat_is_named(tree):
     (tree / SBD / "cls/c.mat").write_bytes(b"no")
     with pytest.raises(ValueError, match=r"hold `GTcls`.*c\.mat"):
         PascalVOC(tree, "train_aug")[2]
+
+
+def test_mat_without_segmentation_is_named(tree):
+    scipy.io.savemat(tree / SBD / "cls/c.mat", {"GTcls": {"Boundaries": 1}})
+    with pytest.raises(ValueError, match=r"`GTcls\.Segmentation`.*c\.mat"):
+        PascalVOC(tree, "train_aug")[2]
+
+
+def test_colors_are_those_of_the_development_kit(data_dir):
+    # Oracle: the palette of a mask that LabelMe's converter to VOC wrote.
+    folder = data_dir("annotations") / "labelme/semantic_segmentation/data_dataset_voc"
+    with Image.open(folder / "SegmentationClass" / "2011_000003.png") as mask:
+        palette = np.reshape(mask.getpalette("RGB"), (-1, 3))
+    np.testing.assert_array_equal(voc_colors(len(palette)), palette)

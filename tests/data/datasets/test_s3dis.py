@@ -50,6 +50,8 @@ def test_areas_make_the_splits(make):
     assert [id[5] for id in S3DIS(root).ids] == list("12346")
     assert len(S3DIS(root, "all")) == 6
     assert S3DIS(root, "test", test_area=2).ids == ("Area_2/hallway_1",)
+    # Oracle: the list of rooms in charlesq34/pointnet, sem_seg/meta/anno_paths.txt.
+    assert (S3DIS(root).expected, S3DIS(root, "test").expected) == (204, 68)
 
 
 def test_missing_area_is_named(make):

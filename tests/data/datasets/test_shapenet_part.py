@@ -39,6 +39,14 @@ def test_real_shapes(tree):
         )
 
 
+def test_up_is_where_the_top_of_a_table_is(tree):
+    dataset = ShapeNetPart(tree)
+    for sample in dataset[:2]:
+        heights = sample.points[:, :3] @ dataset.up
+        top, legs = (heights[sample.labels == part] for part in (47, 48))
+        assert top.min() > np.median(legs)
+
+
 def test_listed_shape_that_is_absent_is_named(tree):
     file = tree / "train_test_split/shuffled_train_file_list.json"
     file.write_text(json.dumps([f"shape_data/{TABLE}/none"]))

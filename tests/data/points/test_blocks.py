@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import jaccard_score
 
 from kseg.data.datasets import KinectScenes
 from kseg.data.datasets.points import PointSample
 from kseg.data.points import Blocks, predict_rooms
+from kseg.metrics import MeanIoU
 
 
 def room(points, name="r"):
@@ -189,6 +191,32 @@ def test_votes_of_overlapping_blocks_are_averaged():
     expected = (inside * middles).sum(1) / inside.sum(1)
     assert set(inside.sum(1)) == {1, 2}
     np.testing.assert_allclose(scores[:, 0], expected, rtol=1e-5)
+
+
+def test_the_mean_iou_over_rooms_is_that_of_all_their_points():
+    """As S3DIS is evaluated: the points of all rooms together, then class by class."""
+    rooms = [random_room(), random_room(90, (0.6, 0.8, 2), name="s")]
+    rng = np.random.default_rng(0)
+    for sample in rooms:
+        sample.labels[:] = rng.integers(0, 3, len(sample.labels))
+
+    metric, predicted = MeanIoU(3), []
+    for sample, scores in zip(
+        rooms, predict_rooms(by_channel, Blocks(rooms), 64), strict=True
+    ):
+        metric.update_state(sample.labels[None], scores[None])
+        predicted.append(scores.argmax(-1))
+    labels = np.concatenate([sample.labels for sample in rooms])
+    expected = jaccard_score(labels, np.concatenate(predicted), average="macro")
+    assert float(metric.result()) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("num_points", [1, 8])
+def test_a_room_of_one_point_gets_its_score(num_points):
+    (scores,) = predict_rooms(
+        lambda points: points[..., 3:6], Blocks([room([[1, 2, 3]])]), num_points
+    )
+    np.testing.assert_allclose(scores, [[0.2, 0.2, 0.2]], rtol=1e-6)
 
 
 def test_the_same_seed_gives_the_same_votes():

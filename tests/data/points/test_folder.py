@@ -9,17 +9,18 @@ from kseg.data.points import (
     CloudFolder,
     loader,
     predict_rooms,
+    read_cloud,
     write_ply,
 )
 
 
 def write(folder, name, far=0.0, labels=(0, 1, 1, 0), **more):
-    xyz = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [np.nan, 0, 0]]) + [far, far, 0]
+    xyz = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [np.nan] * 3]) + [far, far, 0]
     cloud = Cloud(xyz, labels=np.array(labels), **more)
     write_ply(folder / name, cloud)
 
 
-def test_reads_sorted_files_and_leaves_out_what_is_not_finite(tmp_path):
+def test_reads_sorted_files_and_leaves_out_what_a_camera_missed(tmp_path):
     for name, far in (("b.ply", 5e6), ("a.ply", 0.0)):
         write(tmp_path, name, far, colors=np.full((4, 3), 7, "u1"))
     (tmp_path / "notes.md").write_text("none")
@@ -33,6 +34,41 @@ def test_reads_sorted_files_and_leaves_out_what_is_not_finite(tmp_path):
     assert loader(Blocks(dataset), 2, 4)[0][0].shape == (2, 4, 9)
     plain = CloudFolder(tmp_path, ["wall", "door"], channels="xyz")
     assert plain[0].points.shape == (3, 3)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("suffix", ["ply", "npz"])
+def test_rows_of_the_file_that_are_not_finite_are_named(tmp_path, suffix, value):
+    xyz = np.array([[np.nan] * 3, [1, 2, 3], [4, value, 6]])
+    if suffix == "ply":
+        write_ply(tmp_path / "a.ply", Cloud(xyz))
+    else:
+        np.savez(tmp_path / "a.npz", xyz=xyz)
+    with pytest.raises(ValueError, match=rf"'a\.{suffix}'\[2\]=\[4\.0, {value}, 6"):
+        CloudFolder(tmp_path, ["wall"], channels="xyz")[0]
+
+
+def test_a_predicted_room_becomes_a_labelled_ply(tmp_path):
+    """File to file: geographic coordinates in, the same points with classes out."""
+    (tmp_path / "rooms").mkdir()
+    xyz = np.random.default_rng(0).uniform(0, 3, (200, 3)) + [5e5, 5e6, 0]
+    write_ply(tmp_path / "rooms/a.ply", Cloud(xyz, np.full((200, 3), 51)))
+    blocks = Blocks(CloudFolder(tmp_path / "rooms", ["low", "high"]))
+    extent = np.ptp(xyz[:, 2])
+
+    def model(points):  # is the point in the upper half of the room?
+        height = points[..., 8:]
+        return np.concatenate([1 - height, height], -1)
+
+    (scores,) = predict_rooms(model, blocks, 64)
+    room = blocks.rooms[0]
+    found = Cloud(room.points[:, :3] + room.origin, labels=scores.argmax(-1))
+    write_ply(tmp_path / "a.ply", found)
+    again = read_cloud(tmp_path / "a.ply")
+    np.testing.assert_allclose(again.xyz, xyz, rtol=0, atol=1e-6)
+    expected = xyz[:, 2] - xyz[:, 2].min() > extent / 2
+    np.testing.assert_array_equal(again.labels, expected)
+    assert len(np.unique(again.colors, axis=0)) == 2
 
 
 def test_files_without_labels_can_be_predicted_and_not_trained_on(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 
 from kseg import losses, metrics, models
 from kseg.data import augment
-from kseg.data.datasets import KinectScenes
+from kseg.data.datasets import KinectScenes, shapenet_part
 from kseg.data.datasets.points import PointSample
 from kseg.data.points import Blocks, loader
 
@@ -81,6 +81,16 @@ def test_takes_the_transforms_of_points():
     assert min(moved) > 0
 
 
+def test_what_an_augmentation_makes_infinite_is_named_with_its_row():
+    def divide(points, labels, rng):
+        points = points.copy()
+        points[5, 1] = np.inf
+        return points, labels
+
+    with pytest.raises(ValueError, match=r"Sample \d+ is.*augmented points\[5\]=\["):
+        loader(samples(), 2, 8, augment=divide)[0]
+
+
 def test_what_is_drawn_does_not_depend_on_the_size_of_the_batches():
     one, other = (flat(list(loader(samples(), size, 8, seed=1))) for size in (2, 5))
     np.testing.assert_array_equal(one[0], other[0])
@@ -100,6 +110,20 @@ def test_categories_are_a_second_input(data_dir):
     assert clouds.shape == (len(shapes), 64, 6) and labels.shape == (len(shapes), 64)
     np.testing.assert_array_equal(categories.sum(1), 1)
     assert categories.argmax(1).tolist() == [shape.category for shape in shapes]
+    model = models.points.a_cnn_part_segmentation(
+        (64, 6), 50, samples=(16, 8), neighbors=(4, 6), width_multiplier=1 / 16
+    )
+    parts = [parts for _, _, parts in shapenet_part.CATEGORIES]
+    model.compile(
+        "adam",
+        losses.SparseCrossEntropy(),
+        metrics=[metrics.PartIoU(50, parts)],
+        run_eagerly=True,
+    )
+    history = model.fit(batches, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    # Over two categories, with parts of their own alone to choose from.
+    assert 0 < history["instance_mean_iou"][0] <= 1
 
 
 def test_one_label_per_cloud():

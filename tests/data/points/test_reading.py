@@ -233,6 +233,18 @@ def test_lines_of_a_txt_are_counted_with_blank_ones(tmp_path):
     assert read_cloud(tmp_path / "a.txt").xyz.tolist() == [[1, 2, 3], [4, 5, 6]]
 
 
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_coordinates_of_text_that_are_not_finite_are_named(tmp_path, value):
+    (tmp_path / "a.txt").write_text(f"1 2 3\n\n4 {value} 6\n")
+    with pytest.raises(ValueError, match=rf"a\.txt', line 3: '4 {value} 6'"):
+        read_cloud(tmp_path / "a.txt")
+    (tmp_path / "a.off").write_text(f"OFF\n3 1 0\n0 0 0\n1 0 {value}\n0 1 0\n3 0 1 2\n")
+    with pytest.raises(
+        ValueError, match=rf"a\.off'.*vertex 1 is \[1\.0, 0\.0, {value}"
+    ):
+        read_cloud(tmp_path / "a.off")
+
+
 def test_real_shapes_and_meshes(data_dir):
     file = next((data_dir("shapenetpart") / "data").rglob("0*/*.txt"))
     names = ("x", "y", "z", "nx", "ny", "nz", "label")

@@ -1,5 +1,7 @@
 """A-CNN: its counts and symmetries."""
 
+import subprocess
+import sys
 import time
 
 import keras
@@ -104,6 +106,16 @@ def test_the_points_of_each_level_are_those_that_a_rotation_turns():
     np.testing.assert_allclose(after[..., 3:], before[..., 3:] @ turn, atol=1e-5)
 
 
+def test_a_cloud_of_one_point():
+    model = lively(networks.a_cnn_part_segmentation, samples=(1, 1))
+    points, category = cloud(1), np.eye(16, dtype="float32")[[5]]
+    outputs = predict(model, [points, category])
+    assert outputs.shape == (1, 1, 4) and np.isfinite(outputs).all()
+    # As many of the same: each ring holds the point alone, however often.
+    same = predict(model, [np.repeat(points, 9, axis=1), category])
+    assert_close(same[0], np.repeat(outputs[0], 9, axis=0))
+
+
 @pytest.mark.parametrize("what", ["duplicates_only", "far_apart", "zero_normals"])
 def test_degenerate_clouds_have_classes(what):
     model, points = lively(networks.a_cnn_classification), cloud()
@@ -145,6 +157,32 @@ def test_rooms_may_have_colours_and_must_have_normals():
     assert model.output.shape == (None, 1024, 4)
     with pytest.raises(ValueError, match=r"Received: input_shape=\(1024, 5\)"):
         networks.a_cnn_semantic_segmentation((1024, 5), 4)
+
+
+STEP = """
+import keras
+import numpy as np
+from kseg.models.points import a_cnn_semantic_segmentation
+
+model = a_cnn_semantic_segmentation((8192, 6), 3)
+model.compile(keras.optimizers.Adam(), "sparse_categorical_crossentropy")
+model.optimizer.build(model.trainable_variables)
+clouds = np.random.default_rng(0).uniform(-1, 1, (4, 8192, 6)).astype("float32")
+model.fit(clouds, np.zeros((4, 8192), "int32"), batch_size=4, verbose=0)
+for line in open("/proc/self/status"):
+    if line.startswith("VmHWM"):
+        print(int(line.split()[1]) // 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/status")
+def test_training_on_8192_points_stays_within_4_gigabytes():
+    """Four clouds at once, at full width; the peak of a process with its libraries."""
+    run = subprocess.run(
+        [sys.executable, "-c", STEP], capture_output=True, text=True, check=True
+    )
+    assert int(run.stdout.split()[-1]) < 4096
 
 
 @pytest.mark.slow

@@ -215,6 +215,36 @@ def test_every_weight_moves_in_one_step(case, eagerly):
     assert all(np.isfinite(value).all() for value in after)
 
 
+@pytest.mark.slow
+@every_builder
+def test_compiled_training_goes_on_from_a_saved_model(case, tmp_path):
+    model = build(case)
+    set_lively_weights(model)
+    shape = (4, 12) if CASES[case].per_point else (4,)
+    batch = inputs(case, batch=4)
+    truth = np.random.default_rng(0).integers(0, 3, shape)
+    model.compile(
+        keras.optimizers.Adam(1e-3),
+        losses.SparseCrossEntropy()
+        if len(shape) == 2
+        else "sparse_categorical_crossentropy",
+    )
+    options = {"batch_size": 4, "shuffle": False, "verbose": 0}
+    history = model.fit(batch, truth, epochs=20, **options).history
+    assert history["loss"][-1] < history["loss"][0]
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_array_equal(predict(loaded, batch), predict(model, batch))
+    state = zip(model.optimizer.variables, loaded.optimizer.variables, strict=True)
+    for old, new in state:
+        np.testing.assert_array_equal(
+            ops.convert_to_numpy(new), ops.convert_to_numpy(old)
+        )
+    loaded.run_eagerly = True  # to trace it again takes long
+    (loss,) = loaded.fit(batch, truth, **options).history["loss"]
+    assert loss < history["loss"][0]
+
+
 @pytest.fixture
 def policy():
     before = keras.config.dtype_policy()
@@ -256,10 +286,7 @@ def test_bad_classes_and_activations(case):
         CASES[case].builder((2048, channels), 3, activation="relu")
 
 
-# The net for rooms has no T-Net, and only Keras' own layers, which check nothing.
-@pytest.mark.parametrize(
-    "case", sorted(CASES.keys() - {"pointnet_semantic_segmentation"})
-)
+@every_builder
 def test_what_is_not_finite_is_named_with_its_row(case):
     batch = inputs(case)
     (batch[0] if CASES[case].category else batch)[1, 4, 0] = np.nan

@@ -12,6 +12,7 @@ from keras import ops
 
 from kseg import losses, models
 from kseg.models import video
+from kseg.models.video.cuts import default_cuts
 
 SIZE = (32, 48)
 
@@ -240,6 +241,36 @@ def test_every_weight_moves_in_one_step(case):
     ]
     assert not still
     assert all(np.isfinite(value).all() for value in after)
+
+
+# Image models that a net for video wraps, by their builders, with other backbones.
+IMAGE_MODELS = {
+    "deeplab_v3_plus": {"backbone": "mobilenet_v2", "width_multiplier": 0.35},
+    "fcn_8s": {"padding": "same", "width_multiplier": 1 / 32},
+    "pspnet": {"backbone": "resnet50", "width_multiplier": 1 / 16},
+}
+
+
+@pytest.mark.parametrize("name", IMAGE_MODELS)
+def test_any_image_model_stays_what_it_is(name):
+    """Cut where `Stream` cuts it, in the middle of its backbone."""
+    size = (64, 96)
+    net = getattr(models, name)((*size, 3), 3, **IMAGE_MODELS[name])
+    set_lively_weights(net)
+    image = np.random.default_rng(0).uniform(0, 255, (2, *size, 3)).astype("float32")
+    expected = predict(net, image)["probabilities"]
+    assert expected.std() > 1e-4
+    at = default_cuts(net, size)
+    found = predict(video.clockwork_fcn(net, at), image)
+    np.testing.assert_allclose(found["probabilities"], expected, atol=1e-5)
+    warping = video.netwarp(net, at[-1])
+    inputs = inputs_of(warping, size) | {"image": image}
+    found = predict(warping, inputs)
+    np.testing.assert_allclose(found["probabilities"], expected, atol=1e-5)
+    keys = video.low_latency(net, (at[0], at[-1]), filters=4, kernel_size=3)
+    found = predict(keys, {"key_image": image, "image": image[::-1].copy()})
+    np.testing.assert_allclose(found["key_probabilities"], expected, atol=1e-5)
+    assert found["probabilities"].shape == expected.shape
 
 
 @pytest.fixture

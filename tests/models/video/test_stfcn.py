@@ -91,6 +91,46 @@ def test_takes_the_weights_of_an_fcn_8s():
     assert {"vgg16/fc7", "score_pool4", "score_pool3"} <= set(report.copied)
 
 
+def own_backbone():
+    x = image = keras.Input((None, None, 3))
+    maps = []
+    for stride, filters in ((8, 4), (2, 6), (2, 8)):
+        x = keras.layers.Conv2D(filters, 3, stride, padding="same", activation="relu")(
+            x
+        )
+        maps.append(x)
+    return keras.Model(image, maps)
+
+
+@pytest.mark.parametrize(
+    ("make", "width"),
+    [(lambda: "resnet50", 1 / 16), (own_backbone, 1)],
+    ids=["resnet50", "own"],
+)
+def test_any_backbone_gets_the_memory_of_its_coarsest_map(make, width):
+    """The FCN-8s of the same backbone, an LSTM, and scores of its hidden state."""
+    options = {"padding": "same", "width_multiplier": width}
+    net = models.fcn_8s((64, 96, 3), 3, backbone=make(), **options)
+    channels = net.get_layer("score_fr").kernel.shape[-2]
+    model = stfcn(
+        (64, 96, 3),
+        3,
+        backbone=make(),
+        recurrence="shared",
+        units=30,
+        score_initializer="he_normal",
+        **options,
+    )
+    units = round(30 * width)
+    lstm = 4 * units * (channels + units + 1)
+    scores = 3 * (units - channels)  # In place of those of the map itself.
+    assert model.count_params() == net.count_params() + lstm + scores
+    assert model.input["state"].shape == (None, 2, 3, 2 * units)
+    found = run(model, frames(1, 64, 96, 3), initial_state(model)["state"])
+    assert found["state"].any()
+    np.testing.assert_allclose(found["probabilities"].sum(-1), 1, atol=1e-5)
+
+
 def test_logits_are_named_so():
     model = narrow(activation=None)
     assert list(model.output) == ["logits", "state"]

@@ -6,6 +6,7 @@ from itertools import pairwise
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 from kseg import models
 from kseg.models.video import Stream, clockwork_fcn, low_latency, netwarp, parts, stfcn
@@ -132,7 +133,7 @@ def test_pipeline_fuses_frames_as_composed_by_hand(depth, staged, moving):
         mixed = {"image": caches[0]["image"]}
         for stage, age in zip((stage1, stage2, stage3), ages, strict=True):
             mixed |= {name: caches[age][name] for name in stage.output}
-        scores = np.asarray(run(fusion, mixed)["probabilities"])
+        scores = ops.convert_to_numpy(run(fusion, mixed)["probabilities"])
         np.testing.assert_array_equal(found[t], scores[0].argmax(-1), err_msg=str(t))
 
 
@@ -149,7 +150,7 @@ def test_adaptive_renews_where_the_labels_change(staged, moving):
         cache = {"image": frame[None].astype("float32")}
         for stage in (stage1, stage2):
             cache |= stage({name: cache[name] for name in stage.input})
-        return np.asarray(cache[cut]).argmax(-1)
+        return ops.convert_to_numpy(cache[cut]).argmax(-1)
 
     steps = [(labels(a) != labels(b)).mean() for a, b in pairwise(moving)]
     threshold = 1.5 * float(np.mean(steps))  # of one step at least, of some at most
@@ -255,9 +256,9 @@ def test_no_frame_waits_for_the_key(key_net, moving, monkeypatch):
     may_go_on.set()
     net.job.result(60)
     stream(moving[5])
-    inputs = {"image": moving[1:2].astype("float32")}
+    low = parts(key_net)["low"]({"image": moving[1:2].astype("float32")})["low"]
     np.testing.assert_allclose(
-        net.cache["key_low"], parts(key_net)["low"](inputs)["low"], rtol=1e-5, atol=1e-4
+        net.cache["key_low"], ops.convert_to_numpy(low), rtol=1e-5, atol=1e-4
     )
 
 
@@ -287,6 +288,52 @@ def test_pieces_are_the_whole(schedule, staged, moving):
     pieces = [first(frame) for frame in moving[:5]]
     second.state = first.state
     assert second.num_frames == 5
+    pieces += [second(frame) for frame in moving[5:]]
+    np.testing.assert_array_equal(pieces, whole)
+
+
+def recurrent_net():
+    keras.utils.set_random_seed(5)
+    return stfcn(
+        (32, 48, 3),
+        3,
+        recurrence="shared",
+        padding="same",
+        width_multiplier=0.02,
+        units=2,
+        score_initializer="glorot_uniform",
+    )
+
+
+def constant_flow(frame, _):
+    return np.full((*frame.shape[:2], 2), (-3, 0), "float32")
+
+
+@pytest.mark.parametrize(
+    "kind, schedule",
+    [
+        ("stfcn", "every"),
+        ("stfcn", "skip:2"),
+        ("netwarp", "every"),
+        ("low_latency", "fixed:3"),
+        ("low_latency", "adaptive:0.5"),
+        ("low_latency", LowLatency(2, delay=2)),
+    ],
+)
+def test_pieces_and_a_reset_with_state_of_any_kind(
+    kind, schedule, image_net, key_net, moving
+):
+    net = {
+        "stfcn": recurrent_net,
+        "netwarp": lambda: netwarp(image_net, "dropout3", initial_weights=(0.5, 0.5)),
+        "low_latency": lambda: key_net,
+    }[kind]()
+    first, second = (Stream(net, schedule, flow=constant_flow) for _ in range(2))
+    whole = masks_of(first, moving)
+    first.reset()
+    pieces = [first(frame) for frame in moving[:5]]
+    second(moving[-1])  # of another video, to be forgotten
+    second.state = first.state
     pieces += [second(frame) for frame in moving[5:]]
     np.testing.assert_array_equal(pieces, whole)
 
@@ -389,16 +436,7 @@ def test_one_class_and_logits(activation, moving):
 
 
 def test_state_of_a_recurrent_net_goes_on(moving):
-    keras.utils.set_random_seed(5)
-    net = stfcn(
-        (32, 48, 3),
-        3,
-        recurrence="shared",
-        padding="same",
-        width_multiplier=0.02,
-        units=2,
-        score_initializer="glorot_uniform",
-    )
+    net = recurrent_net()
     found = masks_of(Stream(net), moving[:4])
     state = {"state": np.zeros((1, *net.input["state"].shape[1:]), "float32")}
     for mask, frame in zip(found, moving, strict=False):
