@@ -56,7 +56,8 @@ def export(
         size: `(height, width)` or an int for a square. Required if the model takes
             any size, else the model's own. For clouds the number of points.
         precision: `"float32"`, `"float16"` (weights), `"weight_int8"`,
-            `"dynamic_int8"` (slower on CPUs) or `"full_int8"`.
+            `"dynamic_int8"` (slower on CPUs) or `"full_int8"`, the faster, in which only
+            what CPUs have no fast int8 kernel for, such as a softmax, is a float.
         calibration: Images for the comparison and for the activation ranges of
             `"full_int8"`, which needs at least 8, but none for a model that has learnt
             them by `kseg.mobile.quantize_aware`: a folder, a list of paths or images,

@@ -85,6 +85,11 @@ def read_frames(source, size: tuple[int, int], channels: int, limit: int) -> lis
     if isinstance(source, str | Path):
         from kseg.data.video import Video
 
+        if not Path(source).exists():
+            raise FileNotFoundError(
+                "`calibration` must be an existing video or folder of frames, or a list. "
+                f"Received: calibration={str(source)!r}"
+            )
         source = Video(source)
     if hasattr(source, "__getitem__"):
         source = source[:limit]

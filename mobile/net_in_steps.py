@@ -5,7 +5,6 @@ import keras
 from kseg.mobile.folding import fold
 from kseg.mobile.image_jobs import static_size
 from kseg.mobile.keras_model import check_backend, with_output
-from kseg.mobile.parity import ExportError
 from kseg.mobile.rebuilding import rebuild
 from kseg.mobile.tracing import trace
 from kseg.mobile.twin import FineTuned, Twin
@@ -44,10 +43,7 @@ class NetInSteps:
         self.activation = None
         if output_kind(model) == "probabilities":
             self.activation = "sigmoid" if model.output_shape[-1] == 1 else "softmax"
-        try:
-            calls, self._output = trace(with_output(model, "logits"), self.image)
-        except NotImplementedError as error:  # a layer without get_config
-            raise ExportError(f"The model cannot be copied: {error}") from error
+        calls, self._output = trace(with_output(model, "logits"), self.image)
         self.steps = fold(calls, self._output)
 
     def rebuild(self, **kwargs):

@@ -5,7 +5,7 @@ import numpy as np
 from kseg.mobile.graph import TYPE_NAMES, op_name, pack, schema, unpack
 
 # The first version of an operation that takes the types used here; 1 for the others.
-_VERSIONS = {"ADD": 2, "MUL": 2, "DEQUANTIZE": 2, "RESIZE_NEAREST_NEIGHBOR": 3}
+_VERSIONS = {"DEQUANTIZE": 2, "RESIZE_NEAREST_NEIGHBOR": 3}
 
 
 def resize_ids(model: bytes, size: tuple[int, int]) -> bytes:

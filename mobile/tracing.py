@@ -103,8 +103,8 @@ def trace(
         output tensor. Constants are those of a copy of the model.
 
     Raises:
-        ExportError: If a layer cannot be looked into, or an operation has several
-            results.
+        ExportError: If a layer cannot be copied or looked into, or an operation has
+            several results.
     """
     calls = []
 
@@ -131,7 +131,13 @@ def trace(
         )
 
     # A copy, since a layer remembers every tensor that it was called with.
-    copy = keras.models.clone_model(model)
+    try:
+        copy = keras.models.clone_model(model)
+    except (NotImplementedError, TypeError) as error:
+        raise ExportError(
+            "A net can be rebuilt for training only from layers with `get_config` and "
+            f"`from_config`. Keras says: {error}"
+        ) from error
     copy.set_weights(model.get_weights())
     return calls, keras.tree.flatten(run(copy, [image]))[0]
 

@@ -65,14 +65,15 @@ def run(content, x):
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_answers_in_float_are_within_half_a_step_of_the_function(name):
+def test_answers_in_float_are_within_a_step_of_the_function(name):
     function = OPERATIONS[name]
     _, content, images = quantized(function)
     edited = use_fast_kernels(content)
     assert op_counts(edited) == {"DEQUANTIZE": 1, "QUANTIZE": 1, name: 1}
     answer, step, rounded = run(edited, images[0])
     expected = function(tf.constant(rounded, "float32")).numpy()
-    assert np.abs(answer - expected).max() <= 0.5 * step + 1e-5
+    # Rounding costs half a step; the highest probability, 255/256, a whole one.
+    assert np.abs(answer - expected).max() <= step
     old, _, _ = run(content, images[0])
     assert np.abs(answer - old).max() <= 2 * step
 

@@ -1,5 +1,6 @@
 """Every builder of kseg.models.video as files: clean operations, and Keras' answers."""
 
+import functools
 import inspect
 
 import keras
@@ -97,19 +98,26 @@ def test_no_builder_is_forgotten():
     assert {case.split(",")[0] for case in (*STEPS, *PARTS)} == BUILDERS
 
 
-def build(make, image_net, streets):
-    keras.utils.set_random_seed(0)
-    return make(image_net, streets[0][:16].astype("float32"), streets[1][:16])
+@pytest.fixture(scope="module")
+def built(image_net, streets):
+    """Returns a function that builds and trains a net once."""
+
+    @functools.cache
+    def build(make):
+        keras.utils.set_random_seed(0)
+        return make(image_net, streets[0][:16].astype("float32"), streets[1][:16])
+
+    return build
 
 
 @pytest.fixture(scope="module", params=STEPS)
-def step(request, image_net, streets):
-    return build(STEPS[request.param], image_net, streets)
+def step(request, built):
+    return built(STEPS[request.param])
 
 
 @pytest.fixture(scope="module", params=PARTS)
-def net_of_parts(request, image_net, streets):
-    return build(PARTS[request.param], image_net, streets)
+def net_of_parts(request, built):
+    return built(PARTS[request.param])
 
 
 precisions = pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import keras
 
-from kseg.layers import Warping2D
 from kseg.models.video.costs import multiply_adds
+from kseg.models.video.masks import warp
 
 # Of a layer: Keras on JAX takes the weights of a model away while it predicts, so that
 # two threads must not run a layer at once, be it in other parts and by other streams.
@@ -35,7 +35,6 @@ class Net:
         self.parts = parts
         self.job = self._worker = None
         self._costs, self._locks = {}, {}
-        self._warping = Warping2D()
         self.reset()
 
     def reset(self):
@@ -136,8 +135,7 @@ class Net:
                 f"size than its image. Received: scores of size {sizes[0]} for an image "
                 f"of size {sizes[1]}"
             )
-        moved = self._warping([self.scores, self.cache["flow"]])
-        self.scores = keras.ops.convert_to_numpy(moved)
+        self.scores = warp(self.scores[0], self.cache["flow"][0])[None]
 
     def reference(self):
         """What a later frame is compared with, if this one becomes the key."""

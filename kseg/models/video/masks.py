@@ -1,34 +1,115 @@
-"""From scores at a network's size to class ids at the frame's."""
+"""What comes between the scores of a frame and its mask, compiled by numba.
 
-import keras
-from keras import layers, ops
+Layers of Keras do the same for batches and with gradients; on one frame after the other
+they take longer than a net for phones.
+"""
 
-
-class _Category(layers.Layer):
-    """Class ids of probabilities: the likeliest, or of one class above 0.5."""
-
-    def call(self, probabilities):
-        classes = probabilities.shape[-1]
-        if classes == 1:
-            return ops.cast(probabilities[..., 0] > 0.5, "uint8")
-        ids = ops.argmax(probabilities, axis=-1)
-        return ops.cast(ids, "uint8" if classes <= 256 else "int32")
+import numpy as np
+from numba import njit
+from scipy.special import expit, softmax
 
 
-def mask_model(shape, size, is_logits):
-    """Makes the last step of a stream: probabilities, resized, then compared.
+class MaskMaker:
+    """From scores at a network's size to class ids at the frame's.
+
+    Probabilities are resized as by `keras.layers.Resizing`, bilinear and, to a smaller
+    size, antialiased.
 
     Args:
-        shape: Shape of the scores, `(1, height, width, num_classes)`.
+        shape: Shape of the scores, `(height, width, num_classes)`.
         size: `(height, width)` of the masks.
         is_logits: Whether the scores are logits.
-
-    Returns:
-        A model from scores to class ids of shape `(1, *size)`.
     """
-    x = scores = keras.Input(batch_shape=shape)
-    if is_logits:
-        x = layers.Activation("sigmoid" if shape[-1] == 1 else "softmax")(x)
-    if tuple(shape[1:3]) != tuple(size):
-        x = layers.Resizing(*size, antialias=min(size) < min(shape[1:3]))(x)
-    return keras.Model(scores, _Category()(x))
+
+    def __init__(self, shape, size, is_logits):
+        *source, classes = shape
+        taps = [_taps(*pair) for pair in zip(source, size, strict=True)]
+        self._taps = tuple(array for pair in taps for array in pair)
+        self._size = tuple(size)
+        self._dtype = "uint8" if classes <= 256 else "int32"
+        self._activation = None
+        if is_logits:
+            self._activation = expit if classes == 1 else _softmax
+
+    def __call__(self, scores):
+        """Returns the likeliest class, or of one class 1 above 0.5, `(height, width)`."""
+        if self._activation is not None:
+            scores = self._activation(scores)
+        mask = np.empty(self._size, self._dtype)
+        _choose(np.ascontiguousarray(scores, "float32"), *self._taps, mask)
+        return mask
+
+
+def warp(scores, flow):
+    """Returns scores moved along a flow, as `kseg.layers.Warping2D` does.
+
+    Args:
+        scores: Array of shape `(height, width, num_classes)`.
+        flow: Array of shape `(height, width, 2)` in pixels, x first, finite.
+    """
+    scores = np.ascontiguousarray(scores, "float32")
+    moved = np.empty_like(scores)
+    _move(scores, np.ascontiguousarray(flow, "float32"), moved)
+    return moved
+
+
+def _softmax(scores):
+    return softmax(scores, axis=-1)
+
+
+def _taps(source, target):
+    """Pixels that each pixel of a result is made of, and their weights."""
+    scale = source / target
+    reach = max(scale, 1.0)
+    centers = (np.arange(target)[:, None] + 0.5) * scale
+    first = np.maximum(np.ceil(centers - reach - 0.5), 0).astype("int64")
+    index = first + np.arange(int(np.ceil(2 * reach)))
+    weights = np.maximum(1 - np.abs(index + 0.5 - centers) / reach, 0)
+    weights[index >= source] = 0
+    weights /= weights.sum(1, keepdims=True)
+    return np.minimum(index, source - 1), weights.astype("float32")
+
+
+@njit(cache=True, nogil=True)
+def _choose(scores, rows, row_weights, columns, column_weights, mask):
+    """Resizes scores and fills in the class ids, row by row."""
+    width, classes = scores.shape[1:]
+    line = np.empty((width, classes), np.float32)
+    cell = np.empty(classes, np.float32)
+    for i in range(mask.shape[0]):
+        line[:] = 0
+        for k in range(rows.shape[1]):
+            weight, row = row_weights[i, k], rows[i, k]
+            for j in range(width):
+                for c in range(classes):
+                    line[j, c] += weight * scores[row, j, c]
+        for j in range(mask.shape[1]):
+            cell[:] = 0
+            for k in range(columns.shape[1]):
+                weight, column = column_weights[j, k], columns[j, k]
+                for c in range(classes):
+                    cell[c] += weight * line[column, c]
+            if classes == 1:
+                mask[i, j] = cell[0] > 0.5
+                continue
+            best = 0
+            for c in range(1, classes):
+                if cell[c] > cell[best]:
+                    best = c
+            mask[i, j] = best
+
+
+@njit(cache=True, nogil=True)
+def _move(scores, flow, moved):
+    height, width, classes = scores.shape
+    for i in range(height):
+        for j in range(width):
+            x = min(max(j + flow[i, j, 0], np.float32(0)), np.float32(width - 1))
+            y = min(max(i + flow[i, j, 1], np.float32(0)), np.float32(height - 1))
+            left, top = int(x), int(y)
+            right, bottom = min(left + 1, width - 1), min(top + 1, height - 1)
+            a, b = np.float32(x - left), np.float32(y - top)
+            for c in range(classes):
+                upper = scores[top, left, c] * (1 - a) + scores[top, right, c] * a
+                lower = scores[bottom, left, c] * (1 - a) + scores[bottom, right, c] * a
+                moved[i, j, c] = upper * (1 - b) + lower * b

@@ -8,7 +8,7 @@ from PIL import Image
 
 from kseg.models.inference import photo_size
 from kseg.models.video.driving import as_dict
-from kseg.models.video.masks import mask_model
+from kseg.models.video.masks import MaskMaker
 from kseg.models.video.nets import drivable
 from kseg.models.video.scenes import distance, histogram
 from kseg.models.video.schedule_texts import parse_schedule
@@ -226,8 +226,8 @@ class Stream:
 
     def _to_mask(self, scores):
         if self._masks is None:
-            self._masks = mask_model(scores.shape, self._size, self._net.is_logits)
-        return self._masks.predict_on_batch(scores)[0]
+            self._masks = MaskMaker(scores.shape[1:], self._size, self._net.is_logits)
+        return self._masks(scores[0])
 
 
 def _check(frame):
