@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 CORE := tests/contracts tests/layers tests/losses tests/metrics \
     tests/models/video/test_contract.py tests/models/points/test_contract.py
 
-.PHONY: demo test lint test-slow test-backends oracles person peers clean
+.PHONY: demo test lint test-slow test-backends oracles browser person peers clean
 
 demo: .venv/demo.installed
 	$(BIN)/kseg demo
@@ -53,21 +53,31 @@ oracles: .venv/oracles.installed
 	$(BIN)/python -m pip install --quiet --requirement requirements/oracles.txt
 	touch $@
 
+# Chromium, its packages and MediaPipe, which run the files as users' apps do; tests that
+# need them say so and skip.
+browser: mobile/javascript/node_modules/.package-lock.json .venv-mediapipe/bin/python
+	scripts/debian.sh chromium
+
+mobile/javascript/node_modules/.package-lock.json: mobile/javascript/package-lock.json
+	npm ci --no-audit --no-fund --prefix mobile/javascript
+	touch $@
+
 # Environments of the libraries that benchmarks/ compares with, some GB.
-PEERS := smp keras-hub pydensecrf albumentations points
+PEERS := smp keras-hub pydensecrf albumentations points mediapipe
 peers: $(PEERS:%=.venv-%/bin/python)
 
 .venv-smp/bin/python: PACKAGES = segmentation-models-pytorch torch torchvision
 .venv-keras-hub/bin/python: PACKAGES = keras-hub tensorflow
 .venv-albumentations/bin/python: PACKAGES = albumentations opencv-python-headless torch
 .venv-points/bin/python: PACKAGES = fpsample open3d-cpu scipy
-.venv-pydensecrf/bin/python: PACKAGES = pydensecrf2 numpy  # needs a C++ compiler
+.venv-pydensecrf/bin/python: PACKAGES = pydensecrf2==1.1 numpy  # needs a C++ compiler
+.venv-mediapipe/bin/python: PACKAGES = mediapipe==1.2.2
 $(PEERS:%=.venv-%/bin/python):
 	$(PYTHON) -m venv $(@:/bin/python=)
 	$(@D)/pip install --quiet $(PACKAGES) || (rm -rf $(@:/bin/python=) && false)
 
 clean:
-	rm -rf .venv .venv-* build dist *.egg-info
+	rm -rf .venv .venv-* build dist *.egg-info mobile/javascript/node_modules
 
 # Trains the person net that ships; CCP is the folder of Clothing Co-Parsing. An
 # hour and a quarter on 2 cores. A run that was stopped goes on where it was.

@@ -43,7 +43,7 @@ setup(
     python_requires=">=3.11",
     packages=[*find_packages(include=["kseg*"]), "kseg.mobile", *mobile_packages],
     package_dir={"kseg.mobile": "mobile"},
-    package_data={"kseg.mobile": ["weights/*", "weights/*/*"]},
+    package_data={"kseg.mobile": ["weights/*", "weights/*/*", "javascript/*.*"]},
     install_requires=[
         "keras>=3.15",
         "tensorflow>=2.21",

@@ -94,7 +94,13 @@ def calibrate(content, recipe, images):
         )
         for image in images:
             floats = {name: value.astype("float32") for name, value in image.items()}
-            run.calibrate({key: [floats]}, manager)
+            try:
+                run.calibrate({key: [floats]}, manager)
+            except (ValueError, RuntimeError) as error:
+                raise ExportError(
+                    "The AI Edge Quantizer cannot find the ranges of the activations; a "
+                    f"model with a loop (WHILE) has some out of its sight: {error}"
+                ) from error
     ranges = run.get_model_qsvs()
     tensors = graph.subgraphs[0].tensors
     inputs, outputs = (

@@ -67,6 +67,8 @@ class NamedModel:
 
     def __init__(self, model, size, output):
         model = in_float32(model)
+        if isinstance(model, keras.Sequential):  # which has no structure until called
+            model = keras.Model(model.inputs, model.outputs, name=model.name)
         self.name = model.name
         self.inputs, outputs = _named_inputs(model), _named_outputs(model)
         self.scores = next((name for name in SCORES if name in outputs), None)

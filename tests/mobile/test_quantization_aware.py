@@ -124,8 +124,8 @@ def test_the_file_has_pixels_in_and_computes_in_integers(file):
     )
     assert (inputs["dtype"], inputs["quantization"]) == (np.uint8, (1.0, 0))
     assert (outputs["dtype"], outputs["quantization"]) == (np.uint8, (1 / 256, 0))
-    # But for what `integer_kernels.use_fast_kernels` puts in float: the softmax at the end, and
-    # the activation behind the transposed convolution, where XNNPACK has no int8 kernel.
+    # But for what `integer_kernels.use_fast_kernels` puts in float: the softmax at the
+    # end, and the activation behind the transposed convolution.
     assert set(float_operations(report.path.read_bytes())) <= {"RELU", "SOFTMAX"}
     kinds = [
         details["dtype"]

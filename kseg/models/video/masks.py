@@ -70,33 +70,27 @@ def _taps(source, target):
     return np.minimum(index, source - 1), weights.astype("float32")
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath={"contract"})
 def _choose(scores, rows, row_weights, columns, column_weights, mask):
     """Resizes scores and fills in the class ids, row by row."""
-    width, classes = scores.shape[1:]
-    line = np.empty((width, classes), np.float32)
-    cell = np.empty(classes, np.float32)
+    height, width, classes = scores.shape
+    flat = scores.reshape(height, width * classes)
+    line = np.empty(width * classes, np.float32)
     for i in range(mask.shape[0]):
         line[:] = 0
         for k in range(rows.shape[1]):
             weight, row = row_weights[i, k], rows[i, k]
-            for j in range(width):
-                for c in range(classes):
-                    line[j, c] += weight * scores[row, j, c]
+            for n in range(len(line)):
+                line[n] += weight * flat[row, n]
         for j in range(mask.shape[1]):
-            cell[:] = 0
-            for k in range(columns.shape[1]):
-                weight, column = column_weights[j, k], columns[j, k]
-                for c in range(classes):
-                    cell[c] += weight * line[column, c]
-            if classes == 1:
-                mask[i, j] = cell[0] > 0.5
-                continue
-            best = 0
-            for c in range(1, classes):
-                if cell[c] > cell[best]:
-                    best = c
-            mask[i, j] = best
+            best, most = 0, np.float32(-np.inf)
+            for c in range(classes):
+                score = np.float32(0)
+                for k in range(columns.shape[1]):
+                    score += column_weights[j, k] * line[columns[j, k] * classes + c]
+                if score > most:
+                    best, most = c, score
+            mask[i, j] = best if classes > 1 else most > 0.5
 
 
 @njit(cache=True, nogil=True)
