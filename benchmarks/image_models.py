@@ -11,8 +11,9 @@ kseg's. Memory is the peak of the whole process, after inference and after train
     python benchmarks/image_models.py --case unet --size 256 --batch-size 4 --rounds 7
 
 keras-hub has no U-Net, and its ResNet no dilation: its DeepLabv3+, built as its one
-preset is, stands beside kseg's at output stride 32. Its decoder is lighter, a 1x1
-convolution where the paper has two of 3x3.
+preset is, stands beside kseg's at output stride 32. Its decoder is a 1x1
+convolution where the paper has two of 3x3, yet it has 39 million parameters where
+kseg's has 27.
 """
 
 import argparse

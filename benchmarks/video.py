@@ -41,6 +41,7 @@ OF_IMAGE_NET = (
         "skip:3",
         "warp:2",
         "warp:3",
+        "warp:4",
         "fixed:2",
         "fixed:4",
         "fixed:1,2,4",
@@ -154,20 +155,30 @@ def draw(rows, path):
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(9, 5.5), layout="constrained")
+    figure, axes = pyplot.subplots(figsize=(10, 6), layout="constrained")
     markers = {"image net": "o", "low latency": "s", "netwarp": "^"}
-    for name, row in rows.items():
+    for number, (name, row) in enumerate(rows.items(), 1):
         kind, _, schedule = name.partition(", ")
         mean_iou = 100 * row["mean_iou"]
         ends = [row["mean_ms"], row["worst_ms"]]
-        (line,) = axes.plot(ends, [mean_iou] * 2, linewidth=1, alpha=0.4)
-        axes.plot(ends[0], mean_iou, markers[kind], color=line.get_color())
-        axes.annotate(
-            f" {schedule}", (ends[0], mean_iou), fontsize=8, verticalalignment="bottom"
+        (line,) = axes.plot(ends, [mean_iou] * 2, linewidth=1, alpha=0.3)
+        axes.plot(
+            *(ends[0], mean_iou),
+            markers[kind],
+            color=line.get_color(),
+            markersize=5,
+            label=f"{number}  {kind}, {schedule}",
         )
-    for kind, marker in markers.items():
-        axes.plot([], [], marker, color="grey", label=kind)
-    axes.legend(loc="lower right")
+        # Points lie close together: numbers, and names in the legend.
+        axes.annotate(
+            str(number),
+            (ends[0], mean_iou),
+            xytext=(0, 6 if number % 2 else -13),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
+        )
+    figure.legend(loc="outside right upper", fontsize=8)
     axes.set_xlabel("latency in ms: mean, and a line to the worst frame")
     axes.set_ylabel("mean IoU in %")
     figure.savefig(path, dpi=120)

@@ -9,6 +9,8 @@ import pytest
 import kseg
 from kseg.mobile import export, lint
 
+# Of float32 in a different order, through up to 150 trained layers: up to 2e-5.
+ROUNDING = 5e-5
 SIZE = (64, 96)
 # Narrow nets: the operations are those of the full size. Every builder has a row, and
 # among the rows every kind of backbone whose operations differ.
@@ -133,7 +135,7 @@ def test_the_file_is_clean_and_answers_as_keras_does(
     assert report.parity.decided > 0.3
     assert np.count_nonzero(~np.isnan(report.parity.iou)) > 1
     if precision == "float32":
-        assert report.parity.max_error < 1e-5
+        assert report.parity.max_error < ROUNDING
 
 
 @pytest.mark.parametrize(
@@ -166,4 +168,4 @@ def test_gpus_take_all_outputs_but_the_delegate_class_ids(
 def test_sizes_that_are_no_multiple_of_the_stride_add_one_resize(trained, tmp_path):
     report = export(trained, tmp_path / "net.tflite", size=(65, 97), verbose=False)
     assert not UNCLEAN & set(report.ops)
-    assert report.parity.max_error < 1e-5
+    assert report.parity.max_error < ROUNDING
