@@ -53,8 +53,8 @@ oracles: .venv/oracles.installed
 	$(BIN)/python -m pip install --quiet --requirement requirements/oracles.txt
 	touch $@
 
-# Chromium, its packages and MediaPipe, which run the files as users' apps do; tests that
-# need them say so and skip.
+# Chromium, its packages and MediaPipe, which run the files as users' apps do: for
+# `kseg demo --web`, and for tests that otherwise say what is missing and skip.
 browser: mobile/javascript/node_modules/.package-lock.json .venv-mediapipe/bin/python
 	scripts/debian.sh chromium
 

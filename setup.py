@@ -25,6 +25,10 @@ EXTRAS = {
         "hypothesis>=6.100",
         "scikit-learn>=1.6",
         "shapely>=2.1",
+        "tree-sitter>=0.25",  # reads the sources of the phone apps
+        "tree-sitter-kotlin>=1.1",
+        "tree-sitter-swift>=0.7",
+        "pyyaml>=6",
         "jax>=0.10",
         "pre-commit>=4",
         "setuptools>=77",  # builds the wheel that a test installs
@@ -43,7 +47,9 @@ setup(
     python_requires=">=3.11",
     packages=[*find_packages(include=["kseg*"]), "kseg.mobile", *mobile_packages],
     package_dir={"kseg.mobile": "mobile"},
-    package_data={"kseg.mobile": ["weights/*", "weights/*/*", "javascript/*.*"]},
+    package_data={
+        "kseg.mobile": ["weights/*", "weights/*/*", "javascript/*.*", "web/*"]
+    },
     install_requires=[
         "keras>=3.15",
         "tensorflow>=2.21",

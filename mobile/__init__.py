@@ -21,6 +21,10 @@ _HOMES = {
     "benchmark_report": ("BenchmarkReport",),
     "ios_benchmark": ("write_ios_benchmark",),
     "scenarios.portrait": ("portrait",),
+    "scenarios.background": ("background",),
+    "scenarios.background_video": ("background_video",),
+    "scenarios.tryon": ("garment_crop", "tryon"),
+    "scenarios.makeup": ("makeup",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -1,8 +1,6 @@
 """Runs a page in a headless Chromium, and gives what the page found."""
 
 import contextlib
-import functools
-import http.server
 import json
 import os
 import shutil
@@ -14,6 +12,8 @@ import time
 import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
+
+from kseg.mobile.local_server import address_of, local_server
 
 # The page's JavaScript libraries, as package.json pins them.
 JAVASCRIPT = Path(__file__).parent / "javascript"
@@ -30,12 +30,6 @@ _FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
     "--enable-logging=stderr",
 )
-_TYPES = {
-    ".html": "text/html",
-    ".js": "text/javascript",
-    ".mjs": "text/javascript",
-    ".wasm": "application/wasm",
-}
 _LOG_LINES = 5
 
 
@@ -70,13 +64,12 @@ def run_page(
     """
     browser, modules = find_chromium(), find_modules()
     found = _Mailbox()
-    handler = functools.partial(_Handler, page, dict(files or {}), modules, found)
     with (
-        http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server,
+        local_server(page, modules, files or {}, found.put) as server,
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile,
     ):
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}/"
+        address = address_of(server)
         if query:
             address += "?" + urllib.parse.urlencode(query)
         try:
@@ -125,51 +118,6 @@ class _Mailbox:
     def put(self, content):
         self.content = content
         self.arrived.set()
-
-
-class _Handler(http.server.BaseHTTPRequestHandler):
-    """Gives out the page, its libraries and the files named, and nothing else."""
-
-    def __init__(self, page, files, modules, found, *args):
-        self.page, self.files, self.modules, self.found = page, files, modules, found
-        super().__init__(*args)
-
-    def do_GET(self):
-        path = self._path()
-        if path is None or not path.is_file():
-            self.send_error(404)
-            return
-        content = path.read_bytes()
-        self.send_response(200)
-        kind = _TYPES.get(path.suffix, "application/octet-stream")
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(content)))
-        self.send_header("Cross-Origin-Opener-Policy", "same-origin")
-        self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
-        self.end_headers()
-        with contextlib.suppress(ConnectionError):  # the browser was ended meanwhile
-            self.wfile.write(content)
-
-    def do_POST(self):
-        content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.send_response(204)
-        self.end_headers()
-        if self.path == "/result":
-            self.found.put(content)
-
-    def _path(self):
-        name = urllib.parse.unquote(urllib.parse.urlsplit(self.path).path)
-        room, _, rest = name.removeprefix("/").partition("/")
-        if not room:
-            return self.page
-        if room == "files":
-            return self.files.get(rest)
-        path = (self.modules / rest).resolve()
-        inside = path.is_relative_to(self.modules.resolve())
-        return path if room == "node_modules" and inside else None
-
-    def log_message(self, *args):
-        """Keeps requests off the terminal."""
 
 
 def _drive(browser, flags, profile, address, found, timeout):

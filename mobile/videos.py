@@ -54,6 +54,42 @@ def predict_video(model, video, output, schedule: str = "every"):
         ValueError: If a frame cannot be read, which is named; the frames before it are
             in `output`. If the schedule does not fit the network. If `output` is `video`.
     """
+    frames, output = open_videos(video, output)
+    stream, num_classes, names = _opened(model, schedule)
+    painter = Painter(num_classes, names)
+    times, compiling, shares, seen = [], [], [], set()
+
+    def paint(frame):
+        start = time.perf_counter()
+        mask = stream(frame)
+        ms = 1e3 * (time.perf_counter() - start)
+        ran = {"all"} if stream.work is None else set(stream.work.parts)
+        (times if ran <= seen else compiling).append(ms)
+        seen.update(ran)
+        shares.append(1.0 if stream.work is None else stream.work.share)
+        return painter(frame, mask)
+
+    rewrite_video(paint, frames, output, "Segmenting")
+    times = times or compiling
+    return VideoSummary(
+        len(shares), float(np.mean(times)), max(times), float(np.mean(shares))
+    )
+
+
+def open_videos(video, output):
+    """Opens a video that is to be changed, and checks where the new one is to go.
+
+    Args:
+        video: A video file, or a folder of pictures.
+        output: The `.mp4` file to write.
+
+    Returns:
+        The frames, a `Video`, and the path of the new file.
+
+    Raises:
+        OSError: If the folder of `output` does not exist or cannot be written to.
+        ValueError: If `video` is no video, or `output` is `video` or no `.mp4`.
+    """
     output = checked_path(output, ".mp4", "output")
     frames = Video(as_path(video, "video"))
     if output.exists() and output.samefile(video):
@@ -61,33 +97,44 @@ def predict_video(model, video, output, schedule: str = "every"):
             "`output` must be another file than `video`, which it would replace. "
             f"Received: output={str(output)!r}, video={str(video)!r}"
         )
-    stream, num_classes, names = _opened(model, schedule)
-    times, compiling, shares, seen = [], [], [], set()
+    return frames, output
+
+
+def rewrite_video(change, frames, output, title: str) -> int:
+    """Writes a video with each frame changed, and shows a progress bar.
+
+    Args:
+        change: Function that is given a frame, uint8 of shape `(height, width, 3)`, and
+            returns the new one.
+        frames: A `Video`.
+        output: The `.mp4` file to write.
+        title: Of the progress bar.
+
+    Returns:
+        How many frames were written.
+
+    Raises:
+        OSError: If `output` cannot be written.
+        ValueError: If there is no frame, or one cannot be read, which is named; the
+            frames before it are in `output`.
+    """
     with VideoWriter(output, frames.frames_per_second) as writer:
-        painter = Painter(num_classes, names)
-        shown = track(frames, "Segmenting", total=len(frames) or None, transient=True)
         try:
-            for frame in shown:
-                start = time.perf_counter()
-                mask = stream(frame)
-                ms = 1e3 * (time.perf_counter() - start)
-                ran = {"all"} if stream.work is None else set(stream.work.parts)
-                (times if ran <= seen else compiling).append(ms)
-                seen |= ran
-                shares.append(1.0 if stream.work is None else stream.work.share)
-                writer.write(painter(frame, mask))
+            for frame in track(
+                frames, title, total=len(frames) or None, transient=True
+            ):
+                writer.write(change(frame))
         except ValueError as error:
             if not writer.count:
                 raise
             raise ValueError(
                 f"{error} (the {writer.count} frames before are in {str(output)!r})"
             ) from error
-    if not shares:
-        raise ValueError(f"`video` must hold frames. Received: video={str(video)!r}")
-    times = times or compiling
-    return VideoSummary(
-        len(shares), float(np.mean(times)), max(times), float(np.mean(shares))
-    )
+    if not writer.count:
+        raise ValueError(
+            f"`video` must hold frames. Received: video={str(frames.path)!r}"
+        )
+    return writer.count
 
 
 class Painter:

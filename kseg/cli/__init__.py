@@ -6,10 +6,10 @@ import sys
 from rich.console import Console
 
 # Each file adds its commands to the application, in the order in which help lists them.
-from kseg.cli import training, phone, data, installation  # isort: skip
+from kseg.cli import training, phone, scenarios, data, installation  # isort: skip
 from kseg.cli.shell import app
 
-__all__ = ["data", "app", "installation", "main", "phone", "training"]
+__all__ = ["data", "app", "installation", "main", "phone", "scenarios", "training"]
 
 
 def main():

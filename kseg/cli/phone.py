@@ -1,4 +1,4 @@
-"""Commands from a trained net to a phone: export, lint, benchmark, info, portrait, …"""
+"""Commands from a trained net to a phone: export, lint, benchmark, demo, info"""
 
 import json
 from pathlib import Path
@@ -17,7 +17,6 @@ from kseg.cli.shell import (
     console,
     load_keras_quietly,
     parse_size,
-    warnings_as_notes,
 )
 
 
@@ -213,22 +212,6 @@ def benchmark(
 
 
 @app.command()
-def portrait(
-    photo: Annotated[Path, typer.Argument(help="A photo with a person.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The new photo.")],
-    strength: Annotated[
-        float, typer.Option(help="0 leaves the photo as it is, 1 is a fast lens.")
-    ] = 0.5,
-):
-    """Blur the background of a photo as a lens would."""
-    from kseg.mobile.scenarios.portrait import portrait_file
-
-    with warnings_as_notes():
-        portrait_file(photo, output, strength=strength)
-    console.print(f"Wrote {output}")
-
-
-@app.command()
 def demo(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Folder to write to.")
@@ -236,8 +219,21 @@ def demo(
     data: Annotated[
         Path | None, typer.Option(help="A data set to train a small net on first.")
     ] = None,
+    web: Annotated[
+        bool, typer.Option("--web", help="In a browser instead, till Ctrl-C.")
+    ] = False,
 ):
     """Show the way from a net to a phone on one photo; writes a contact sheet."""
+    if web:
+        from kseg.mobile.web_demo import web_demo
+
+        if data is not None:
+            raise ValueError(
+                "Give either `--web` or `--data`, which trains a net. "
+                f"Received: --data {data}"
+            )
+        web_demo()
+        return
     load_keras_quietly()
     from kseg.mobile.demo import demo as run_demo
 

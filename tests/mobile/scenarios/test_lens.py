@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from kseg.mobile.scenarios import lens
+from kseg.mobile.scenarios import cutout, lens
 
 
 def decode(codes):
@@ -160,7 +160,7 @@ def test_shrinking_for_large_discs_changes_next_to_nothing(radius, monkeypatch):
     monkeypatch.setattr(lens, "_DISC_PIXELS", 1000)
     exact = lens.blur_background(image, alpha, radius)
     assert abs(fast - exact).mean() < 1
-    monkeypatch.setattr(lens, "_MOST_PIXELS", 20_000)
+    monkeypatch.setattr(cutout, "_MOST_PIXELS", 20_000)
     assert (
         abs(lens.blur_background(image, alpha, radius).astype(int) - exact).mean() < 1
     )
@@ -170,7 +170,8 @@ def test_shrinking_for_large_discs_changes_next_to_nothing(radius, monkeypatch):
 def test_strips_leave_no_seams(radius, monkeypatch):
     image, alpha = noise(150, 90), ball(150, 90, 25, softness=7)
     whole = lens.blur_background(image, alpha, radius)
-    monkeypatch.setattr(lens, "_STRIP", 17)
+    monkeypatch.setattr(lens, "STRIP", 17)
+    monkeypatch.setattr(cutout, "STRIP", 17)
     strips = lens.blur_background(image, alpha, radius)
     assert abs(strips.astype(int) - whole).max() <= 1
 
@@ -201,18 +202,3 @@ def test_smooth_blur_is_dithered_without_changing_the_mean():
     assert middle.mean() == pytest.approx(image[:, 60:-60].mean(), abs=0.1)
     columns_of_two_codes = (middle != middle[0]).any(0).mean()
     assert columns_of_two_codes > 0.5  # bands would be columns of one code
-
-
-def test_fill_keeps_what_has_weight_and_continues_it_smoothly():
-    values = np.zeros((1, 37, 53), np.float32)
-    values[:] = np.linspace(0, 1, 53)
-    weights = np.ones((37, 53), np.float32)
-    weights[10:25, 20:35] = 0
-    hidden = np.where(weights, values, 99)
-    filled = lens.fill(hidden, weights)
-    assert (filled[:, weights == 1] == values[:, weights == 1]).all()
-    assert abs(filled - values).max() < 0.2
-    even = np.where(weights, np.float32(3), np.float32(99))[None]
-    np.testing.assert_allclose(lens.fill(even, weights), 3, rtol=1e-5)
-    nothing = lens.fill(values, np.zeros_like(weights))
-    assert np.isfinite(nothing).all()

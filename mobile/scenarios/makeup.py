@@ -1,0 +1,100 @@
+"""Make-up: lips and hair in another colour."""
+
+import functools
+import warnings
+from types import SimpleNamespace
+
+from PIL import Image
+
+from kseg.mobile.images import read_image
+from kseg.mobile.scenarios.photos import as_color, check_share, like, write_photo
+from kseg.mobile.scenarios.recoloring import recolor
+from kseg.mobile.scenarios.subjects import part_alpha
+
+# Labels of the parts, in CelebAMask-HQ and elsewhere.
+PARTS = {
+    "lips": ("lips", "u_lip", "l_lip", "upper_lip", "lower_lip", "lip"),
+    "hair": ("hair",),
+}
+
+_LEAST = 1e-5  # share of a photo that lips may have: faces may be small
+
+
+def makeup(
+    image,
+    segmenter=None,
+    *,
+    lips=None,
+    hair=None,
+    masks=None,
+    lightness: float = 0.0,
+    strength: float = 0.6,
+) -> Image.Image:
+    """Colours lips and hair; their light and shade, and all else, stay.
+
+    Args:
+        image: Path of a photo, PIL image (EXIF orientation is applied), or uint8
+            array of shape `(height, width)` or `(height, width, 1, 3 or 4)`.
+        segmenter: Anything whose `segment(image)` returns `confidence_masks` of shape
+            `(height, width, classes)`, and whose `labels` has "lips" (or "u_lip" and
+            "l_lip", as in CelebAMask-HQ) and "hair".
+        lips: A name of CSS, `"#rrggbb"`, or three integers of 0-255; `None` leaves
+            them as they are.
+        hair: Like `lips`.
+        masks: In place of a segmenter a dict with keys `"lips"` and `"hair"` of masks
+            as in `tryon`.
+        lightness: As in `tryon`.
+        strength: How much of the colours is taken: 0 leaves the photo as it is.
+
+    Returns:
+        PIL image as of `tryon`. What is not found is said in a `UserWarning`, and left
+        as it is.
+
+    Raises:
+        ValueError: If neither `lips` nor `hair` is given, or not exactly one of
+            `segmenter` and `masks`; if the segmenter has no such class, or a mask is
+            missing or has another size than the photo.
+    """
+    colors = {"lips": lips, "hair": hair}
+    colors = {part: color for part, color in colors.items() if color is not None}
+    if not colors:
+        raise ValueError(
+            "One of `lips` and `hair` must be given. Received: neither of them"
+        )
+    if masks is not None and not colors.keys() <= masks.keys():
+        raise ValueError(
+            f"`masks` must have the keys {sorted(colors)}. "
+            f"Received: masks with keys {sorted(masks)}"
+        )
+    check_share(lightness=lightness, strength=strength)
+    dyes = {part: as_color(color, part) for part, color in colors.items()}
+    photo = result = read_image(image)
+    if segmenter is not None and masks is None:
+        found = segmenter.segment(photo)  # once for all parts
+        segmenter = SimpleNamespace(
+            segment=lambda _: found, labels=getattr(segmenter, "labels", None)
+        )
+    for part, dye in dyes.items():
+        mask = None if masks is None else masks[part]
+        alpha = part_alpha(photo, segmenter, PARTS[part], mask, _LEAST)
+        if alpha is None:
+            warnings.warn(f"no {part} found: left as before", stacklevel=2)
+        else:
+            result = recolor(result, alpha, dye, lightness, strength)
+    return like(image, result)
+
+
+def makeup_file(photo, output, segmenter=None, **options):
+    """Writes a photo with make-up; what `kseg makeup` calls.
+
+    Args:
+        photo: Path of a photo.
+        output: Path of the result; its extension says the format.
+        segmenter: As in `makeup`.
+        **options: As in `makeup`.
+
+    Raises:
+        ValueError: If Pillow writes no files of this extension.
+    """
+    make = functools.partial(makeup, segmenter=segmenter, **options)
+    write_photo(photo, output, make)
