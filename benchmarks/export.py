@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 
 import kseg
-from kseg.mobile.graph import op_counts
 from kseg.mobile.images import PHOTOS
-from kseg.mobile.runtime import native_log, open_interpreter
-from kseg.mobile.segmenter import WEIGHTS
+from kseg.mobile.nets import WEIGHTS
+from kseg.mobile.tflite.graph import op_counts
+from kseg.mobile.tflite.runtime import native_log, open_interpreter
 
 CLASSES = 21
 WARM_UP = 5

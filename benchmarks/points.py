@@ -3,11 +3,10 @@
 Farthest point sampling of 8,192 points to 1,024 (fpsample, and Open3D, which needs
 Debian's libusb-1.0-0), the 32 neighbours of these in rings (scipy's cKDTree, and Open3D
 where a ring has no inner radius), and a step of PointNet for rooms beside the same layers
-in plain PyTorch.
-Each library runs in a process of its own, in turn, round by round, so that a load of
-the machine meets all alike. Printed are the least time of the clock and of the
-processor, and the ratio to kseg's, which is below 1 where the peer is faster; then what
-the answers have in common.
+in plain PyTorch. Each library runs in a process of its own, in turn, round by round, so
+that a load of the machine meets all alike. Printed are the least time of the clock and of
+the processor, and the ratio to kseg's, which is below 1 where the peer is faster; then
+what the answers have in common.
 
     make peers
     taskset -c 0 python benchmarks/points.py

@@ -10,8 +10,6 @@ where it was. `summary.json` has the figures of the test scenes.
 import argparse
 import functools
 import json
-import sys
-import time
 from pathlib import Path
 
 import keras
@@ -51,20 +49,14 @@ def main():
         augment=varied(arguments.net),
         seed=arguments.seed,
     )
-    options = {
-        k: v for k, v in vars(arguments).items() if k not in ("folder", "output")
-    }
-    folder = RunFolder(
-        arguments.output,
-        {**options, "steps_per_epoch": len(batches)},
-        "mean_iou",
-        plot.curves,
-    )
+    paths = ("folder", "output")
+    config = {k: v for k, v in vars(arguments).items() if k not in paths}
+    config["steps_per_epoch"] = len(batches)
+    folder = RunFolder(arguments.output, config, "mean_iou", plot.curves)
     model, done = folder.resume()
     if model is None:
         model = build(arguments, scenes, blocks[0].points.shape[1], len(batches))
     batches.epoch = done
-    start = time.process_time()
     model.fit(
         batches,
         initial_epoch=done,
@@ -73,10 +65,8 @@ def main():
         verbose=2,
         shuffle=False,
     )
-    seconds = time.process_time() - start
     figures = evaluate(model, arguments)
-    summary = {"command": sys.argv, "cpu_seconds_of_this_call": seconds, **figures}
-    write_json(arguments.output / "summary.json", summary)
+    write_json(arguments.output / "summary.json", figures)
     print(json.dumps(figures, indent=2))
 
 
@@ -156,28 +146,21 @@ def evaluate(model, arguments):
 
 
 def paint(rooms, predicted, scenes, path):
-    """Paints every fifth scene as the camera saw it: colours, truth, prediction."""
-    from matplotlib.figure import Figure
-
-    colors = np.array(scenes.colors) / 255
-    shown = list(zip(rooms, predicted, strict=True))[2::5]
-    figure = Figure(figsize=(9, 2.5 * len(shown)), layout="constrained")
-    axes = figure.subplots(len(shown), 3, squeeze=False)
-    for row, (room, classes) in zip(axes, shown, strict=True):
-        x, y, z = room.points[:, :3].T
-        order = np.argsort(-z)  # what is near covers what is far
-        paintings = (room.points[:, 3:6] / 255, colors[room.labels], colors[classes])
-        titles = (room.id, "truth", f"predicted, {(classes == room.labels).mean():.1%}")
-        for axis, painting, title in zip(row, paintings, titles, strict=True):
-            axis.scatter((x / z)[order], (-y / z)[order], 1.2, painting[order], lw=0)
-            axis.set_title(title, fontsize=9)
-            axis.set_aspect("equal")
-            axis.axis("off")
-    for name, color in zip(scenes.class_names, colors, strict=True):
-        axes[0, 1].scatter([], [], 20, [color], label=name)
-    figure.legend(loc="outside lower center", ncols=len(colors), frameon=False)
-    save = functools.partial(figure.savefig, dpi=90, pil_kwargs={"quality": 75})
-    write_whole(path, save)
+    """Paints every fifth scene: its colours, the truth, the prediction."""
+    rows, titles = [], []
+    for room, classes in list(zip(rooms, predicted, strict=True))[2::5]:
+        every_point = np.arange(len(room.points)), room.points[:, 3:6].astype(int)
+        truth, found = (room.labels, scenes.colors), (classes, scenes.colors)
+        rows.append(
+            [
+                plot.cloud(room.points, ids, colors, up=scenes.up)
+                for ids, colors in (every_point, truth, found)
+            ]
+        )
+        right = (classes == room.labels).mean()
+        titles.append([room.id, "truth", f"predicted, {right:.1%}"])
+    picture = plot.sheet(rows, titles, tile=400)
+    write_whole(path, functools.partial(picture.save, quality=75))
 
 
 if __name__ == "__main__":

@@ -34,8 +34,8 @@ def demo(output="demo", data=None):
         raise ImportError(
             "`kseg demo` shows a photo of scikit-image: pip install 'kseg[demo]'"
         ) from error
-    from kseg.mobile.benchmarking import benchmark
-    from kseg.mobile.exporter import export
+    from kseg.mobile.benchmarking.benchmarking import benchmark
+    from kseg.mobile.exporting.exporter import export
     from kseg.mobile.scenarios.portrait import portrait
     from kseg.mobile.segmenter import ImageSegmenter
 

@@ -1,22 +1,26 @@
-"""Masks of whole folders of photos, and what a model file takes and gives."""
+"""Masks of whole folders of photos, as pictures and for annotation tools."""
 
 import functools
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 from rich.progress import track
 
 from kseg import plot
 from kseg.files import write_whole
-from kseg.mobile.graph import op_counts
 from kseg.mobile.images import read_image
-from kseg.mobile.metadata import read_metadata
+from kseg.mobile.nets import find_net, trained_names
 from kseg.mobile.segmenter import load
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+ANNOTATIONS = ("labelme", "coco")
+# Outlines that follow each edge of a pixel have too many points to be corrected by hand.
+_TOLERANCE = 1.0
+_MOST_CLASSES = 255  # the next id stands for pixels to ignore
 
 
-def predict(model, images, output):
+def predict(model, images, output, annotations: str | None = None):
     """Writes a mask and an overlay for every photo.
 
     Args:
@@ -24,6 +28,11 @@ def predict(model, images, output):
         images: Photos and folders of photos; a folder is searched at any depth.
         output: Folder to write `NAME_mask.png` (class ids, palette of colours) and
             `NAME_overlay.jpg` to; the folders of `images` are kept below it.
+        annotations: A tool to correct the masks with: `"labelme"` writes `NAME.json`
+            for every photo too, `"coco"` one `annotations.json` for all. Outlines are
+            simplified by up to a pixel; `kseg.data.annotations` writes exact ones.
+            Classes are named as in the `.tflite`, or in the `config.json` that `kseg
+            train` leaves beside the model, else by their ids, with 0 for background.
 
     Returns:
         The paths of the masks.
@@ -32,6 +41,11 @@ def predict(model, images, output):
         FileNotFoundError: If there is no photo.
         ValueError: If a photo cannot be read, or two would have the same mask.
     """
+    if annotations not in (None, *ANNOTATIONS):
+        raise ValueError(
+            f"`annotations` must be one of {ANNOTATIONS} or None. "
+            f"Received: annotations={annotations!r}"
+        )
     photos = _photos(images)
     output = Path(output)
     targets = [output / place.with_suffix("") for _, place in photos]
@@ -45,6 +59,7 @@ def predict(model, images, output):
             )
         seen[target] = photo
     segmenter = load(model)
+    names = annotations and _class_names(model, segmenter)
     colors = plot.palette(max(2, segmenter.num_classes or 256))
     written = []
     for (photo, _), target in track(
@@ -66,44 +81,47 @@ def predict(model, images, output):
             functools.partial(overlay.save, quality=92),
         )
         written.append(path)
+    samples = zip((photo for photo, _ in photos), written, strict=True)
+    if annotations == "labelme":
+        _to_labelme(samples, targets, names)
+    elif annotations == "coco":
+        _to_coco(samples, output / "annotations.json", names)
     return written
 
 
-def describe_model(model):
-    """Says what a model file takes and gives.
+def _to_labelme(samples, targets, names):
+    from kseg.data.annotations import to_labelme
 
-    Args:
-        model: A `.keras` or `.tflite` file, or the name of a shipped net.
+    for (photo, path), target in zip(samples, targets, strict=True):
+        file = target.with_name(target.name + ".json")
+        to_labelme(_read_mask(path), names, photo, file, tolerance=_TOLERANCE)
 
-    Returns:
-        A dict of texts, by what they say.
-    """
-    segmenter = load(model)
-    path = Path(model)
-    size = segmenter.input_size
-    rows = {
-        "model": str(model),
-        "input": "RGB 0–255, "
-        + (f"{size[0]} x {size[1]}" if size else "any height and width"),
-        "classes": str(segmenter.num_classes or "ids only")
-        + (": the probability of the foreground" if segmenter.num_classes == 1 else ""),
-    }
-    if segmenter.labels:
-        rows["labels"] = ", ".join(segmenter.labels)
-    if isinstance(segmenter.model, str | Path):
-        path = Path(segmenter.model)
-        content = path.read_bytes()
-        rows["operations"] = ", ".join(
-            f"{count} {name}" for name, count in op_counts(content).items()
+
+def _to_coco(samples, file, names):
+    from kseg.data.annotations import to_coco
+
+    masks = ((photo, _read_mask(path)) for photo, path in samples)
+    to_coco(masks, names, file, tolerance=_TOLERANCE)
+
+
+def _read_mask(path):
+    with Image.open(path) as picture:
+        return np.asarray(picture)
+
+
+def _class_names(model, segmenter):
+    """One name per class id; "background" is what the tools leave unpainted."""
+    count = segmenter.num_classes
+    names = segmenter.labels or trained_names(find_net(model), count)
+    if not names and count is not None:
+        names = ("background", *(f"class {n}" for n in range(1, max(2, count))))
+    if not names or len(names) > _MOST_CLASSES:
+        raise ValueError(
+            f"`annotations` needs a net of at most {_MOST_CLASSES} classes, as many as "
+            "its file says. Received: "
+            f"{len(names) or 'an unknown number of'} classes, model={str(model)!r}"
         )
-        metadata = read_metadata(content)
-        rows["metadata"] = str(metadata) if metadata else "none"
-    else:
-        rows["parameters"] = f"{segmenter.model.count_params():,}"
-        rows["layers"] = str(len(segmenter.model.layers))
-    if path.is_file():
-        rows["size"] = f"{path.stat().st_size / 1e6:.2f} MB"
-    return rows
+    return names
 
 
 def _photos(images):

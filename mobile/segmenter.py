@@ -6,11 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from kseg.files import as_path
 from kseg.mobile.images import as_pair, read_image, resize_image, resize_map
-from kseg.mobile.litert_net import LiteRTNet, activate
-
-WEIGHTS = Path(__file__).parent / "weights"
+from kseg.mobile.nets import find_net
+from kseg.mobile.tflite.litert_net import LiteRTNet, activate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +78,7 @@ class ImageSegmenter:
         if isinstance(model, str | Path):
             net = LiteRTNet(_read_file(Path(model)), str(model), num_threads)
         elif callable(model) and hasattr(model, "predict_on_batch"):
-            from kseg.mobile.keras_model import KerasNet
+            from kseg.mobile.exporting.keras_model import KerasNet
 
             net = KerasNet(model, size)
         else:
@@ -159,36 +157,12 @@ def load(path) -> ImageSegmenter:
 
     >>> kseg.load("person").segment("photo.jpg").category_mask
     """
-    path = as_path(path)
-    if path.suffix not in (".keras", ".tflite"):
-        path = _shipped(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            "`path` must be an existing .keras or .tflite file. "
-            f"Received: path={str(path)!r}"
-        )
+    path = find_net(path)
     if path.suffix == ".tflite":
         return ImageSegmenter(path)
-    from kseg.mobile.keras_model import load_keras
+    from kseg.mobile.exporting.keras_model import load_keras
 
     return ImageSegmenter(load_keras(path))
-
-
-def _shipped(name):
-    for suffix in (".keras", ".tflite"):
-        if name.parent == Path() and (WEIGHTS / f"{name}{suffix}").is_file():
-            return WEIGHTS / f"{name}{suffix}"
-    names = sorted(
-        {
-            file.stem
-            for file in WEIGHTS.glob("*")
-            if file.suffix in (".keras", ".tflite")
-        }
-    )
-    raise ValueError(
-        "`path` must be a .keras file, a .tflite file, or the name of a net that ships "
-        f"with kseg: {', '.join(names)}. Received: path={str(name)!r}"
-    )
 
 
 def _read_file(path):

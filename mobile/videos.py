@@ -1,9 +1,7 @@
 """Overlays of whole videos: a network on every frame, by a schedule."""
 
 import dataclasses
-import json
 import time
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -13,7 +11,8 @@ from kseg import plot
 from kseg.data.flow import optical_flow
 from kseg.data.video import Video, VideoWriter
 from kseg.files import as_path, checked_path
-from kseg.mobile.segmenter import load
+from kseg.mobile.nets import find_net, trained_names
+from kseg.mobile.segmenter import ImageSegmenter
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,19 +176,18 @@ class Painter:
 
 def _opened(model, schedule):
     """The stream of a network, its number of classes, and their names."""
-    if Path(model).suffix == ".keras" and Path(model).is_file():
-        from kseg.mobile.keras_model import load_keras
+    path = find_net(model)
+    if path.suffix == ".keras":
+        from kseg.mobile.exporting.keras_model import load_keras
 
-        return _streamed(load_keras(Path(model)), schedule, model)
-    segmenter = load(model)
-    if not isinstance(segmenter.model, str | Path):
-        return _streamed(segmenter.model, schedule, model)
+        return _streamed(load_keras(path), schedule, path)
     if schedule != "every":
         raise ValueError(
             '`schedule` must be "every" for a .tflite, which cannot be run in parts. '
             f"Received: schedule={schedule!r}"
         )
-    names = segmenter.labels or _trained_names(model, segmenter.num_classes)
+    segmenter = ImageSegmenter(path)
+    names = segmenter.labels or trained_names(path, segmenter.num_classes)
     return _Whole(segmenter), segmenter.num_classes, names
 
 
@@ -200,20 +198,7 @@ def _streamed(net, schedule, path):
     outputs = net.output if isinstance(net.output, dict) else {}
     scores = outputs.get("probabilities", outputs.get("logits", net.outputs[0]))
     num_classes = scores.shape[-1]
-    return stream, num_classes, _trained_names(path, num_classes)
-
-
-def _trained_names(path, num_classes):
-    """Names of the classes from the run folder of `kseg train`; or none."""
-    config = Path(path).parent / "config.json"
-    # The name of a shipped net lies beside nothing.
-    if not Path(path).is_file() or not config.is_file():
-        return ()
-    try:
-        names = tuple(json.loads(config.read_text("utf-8"))["classes"])
-    except (ValueError, KeyError, TypeError):  # of something else
-        return ()
-    return names if len(names) == max(2, num_classes or 0) else ()
+    return stream, num_classes, trained_names(path, num_classes)
 
 
 class _Whole:

@@ -360,11 +360,14 @@ def test_other_sizes_are_refused(text):
 
 
 def test_choices_of_the_options_are_those_of_the_functions():
-    from kseg import mobile
     from kseg.losses.frequencies import METHODS
+    from kseg.mobile.exporting.exporter import PRECISIONS
+    from kseg.mobile.linting.profiles import PROFILES
+    from kseg.mobile.prediction import ANNOTATIONS
     from kseg.training.run import SCHEDULES
 
     assert {str(s) for s in cli.shell.Schedule} == set(SCHEDULES)
     assert tuple(map(str, cli.shell.ClassWeights)) == METHODS
-    assert {str(p) for p in cli.shell.Precision} == set(mobile.exporter.PRECISIONS)
-    assert {str(p) for p in cli.shell.Profile} == set(mobile.delegate_rules.PROFILES)
+    assert {str(p) for p in cli.shell.Precision} == set(PRECISIONS)
+    assert {str(p) for p in cli.shell.Profile} == set(PROFILES)
+    assert {str(a) for a in cli.shell.Annotations} == set(ANNOTATIONS)

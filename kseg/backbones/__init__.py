@@ -7,6 +7,7 @@ import keras
 
 from kseg.backbones.applications import from_application
 from kseg.backbones.checking import check_feature_maps, check_nothing_to_build
+from kseg.backbones.inverted_residuals import inverted_residuals
 from kseg.backbones.resnet import resnet
 from kseg.backbones.vgg import vgg16
 from kseg.backbones.xception import xception
@@ -37,6 +38,7 @@ BACKBONES = {
     ),
     "convnext_tiny": partial(from_application, keras.applications.ConvNeXtTiny),
     "densenet121": partial(from_application, keras.applications.DenseNet121),
+    "inverted_residuals": inverted_residuals,
     "vgg16": vgg16,
     "resnet50": partial(resnet, "resnet50"),
     "resnet101": partial(resnet, "resnet101"),
@@ -116,4 +118,12 @@ def get(
     return build(input_shape, **arguments, name=name, **options)
 
 
-__all__ = ["BACKBONES", "from_application", "get", "resnet", "vgg16", "xception"]
+__all__ = [
+    "BACKBONES",
+    "from_application",
+    "get",
+    "inverted_residuals",
+    "resnet",
+    "vgg16",
+    "xception",
+]

@@ -6,10 +6,19 @@ import sys
 from rich.console import Console
 
 # Each file adds its commands to the application, in the order in which help lists them.
-from kseg.cli import training, phone, scenarios, data, installation  # isort: skip
+from kseg.cli import training, phone, showing, scenarios, data, installation  # isort: skip
 from kseg.cli.shell import app
 
-__all__ = ["data", "app", "installation", "main", "phone", "scenarios", "training"]
+__all__ = [
+    "app",
+    "data",
+    "installation",
+    "main",
+    "phone",
+    "scenarios",
+    "showing",
+    "training",
+]
 
 
 def main():

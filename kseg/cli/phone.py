@@ -1,4 +1,4 @@
-"""Commands from a trained net to a phone: export, lint, benchmark, demo, info"""
+"""Commands from a trained net to a phone: export, lint, benchmark"""
 
 import json
 from pathlib import Path
@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from kseg.cli.shell import (
     Labels,
@@ -67,19 +66,17 @@ def export(
 ):
     """Export a .keras model to a .tflite that is verified on real photos."""
     load_keras_quietly()
-    import kseg
     from kseg import mobile
-    from kseg.mobile.keras_model import load_keras
+    from kseg.mobile.exporting.keras_model import load_keras
+    from kseg.mobile.nets import find_net
 
-    if model.endswith(".keras") and Path(model).is_file():
-        net = load_keras(Path(model))  # of clouds and of videos too
-    else:
-        net = kseg.load(model).model
-    if isinstance(net, str | Path):
+    file = find_net(model)
+    if file.suffix == ".tflite":
         raise ValueError(
             f"`model` must be a .keras file or a shipped Keras net. Received: "
             f"model={model!r}, which is exported already"
         )
+    net = load_keras(file)  # of clouds and of videos too
     if data is not None:
         from kseg.data.datasets import open_dataset
 
@@ -124,7 +121,7 @@ def lint(
     Exit code 0: all of it; 1: the rules refuse an operation; 3: with --run it did not
     run there, or gave other answers than the CPU; 4: with --run no driver was found.
     """
-    from kseg.mobile.linter import lint as lint_file
+    from kseg.mobile.linting.linter import lint as lint_file
 
     report = lint_file(model, run=run, photo=photo)
     if as_json:
@@ -209,46 +206,3 @@ def benchmark(
     console.print(report.table())
     for remark in report.remarks():
         console.print(escape(remark), highlight=False)
-
-
-@app.command()
-def demo(
-    output: Annotated[
-        Path, typer.Option("-o", "--output", help="Folder to write to.")
-    ] = Path("demo"),
-    data: Annotated[
-        Path | None, typer.Option(help="A data set to train a small net on first.")
-    ] = None,
-    web: Annotated[
-        bool, typer.Option("--web", help="In a browser instead, till Ctrl-C.")
-    ] = False,
-):
-    """Show the way from a net to a phone on one photo; writes a contact sheet."""
-    if web:
-        from kseg.mobile.web_demo import web_demo
-
-        if data is not None:
-            raise ValueError(
-                "Give either `--web` or `--data`, which trains a net. "
-                f"Received: --data {data}"
-            )
-        web_demo()
-        return
-    load_keras_quietly()
-    from kseg.mobile.demo import demo as run_demo
-
-    sheet = run_demo(output, data)
-    console.print(f"The contact sheet is {sheet}")
-
-
-@app.command()
-def info(model: Model):
-    """Say what a .keras or .tflite file takes and gives."""
-    from kseg.mobile.prediction import describe_model
-
-    if not model.endswith(".tflite"):
-        load_keras_quietly()
-    table = Table(show_header=False, box=None)
-    for name, value in describe_model(model).items():
-        table.add_row(f"[bold]{name}", escape(str(value)))
-    console.print(table)

@@ -27,11 +27,9 @@ def portrait(
     ] = 0.5,
 ):
     """Blur the background of a photo as a lens would."""
-    from kseg.mobile.scenarios.portrait import portrait_file
+    from kseg.mobile.scenarios.portrait import portrait as scenario
 
-    with warnings_as_notes():
-        portrait_file(photo, output, strength=strength)
-    console.print(f"Wrote {output}")
+    write(photo, output, scenario, strength=strength)
 
 
 @app.command()
@@ -54,17 +52,16 @@ def background(
 ):
     """Put another background behind the people of a photo or a video."""
     how = {"picture": picture, "color": color, "blur": blur}
-    with warnings_as_notes():
-        if output.suffix == ".mp4":
-            from kseg.mobile.scenarios.background_video import background_video
+    if output.suffix == ".mp4":
+        from kseg.mobile.scenarios.background_video import background_video
 
+        with warnings_as_notes():
             count = background_video(source, output, **how)
-            console.print(f"Wrote {count} frames to {output}")
-            return
-        from kseg.mobile.scenarios.background import background_file
+        console.print(f"Wrote {count} frames to {output}")
+        return
+    from kseg.mobile.scenarios.background import background as scenario
 
-        background_file(source, output, **how)
-    console.print(f"Wrote {output}")
+    write(source, output, scenario, **how)
 
 
 @app.command()
@@ -87,22 +84,21 @@ def tryon(
     strength: Annotated[float, typer.Option(help="0 changes nothing.")] = 1.0,
 ):
     """Give a garment another colour or pattern; its folds and shading stay."""
-    from kseg.mobile.scenarios.tryon import tryon_file
+    from kseg.mobile.scenarios.tryon import tryon as scenario
 
-    with warnings_as_notes():
-        tryon_file(
-            photo,
-            output,
-            load_part_model(model),
-            garment,
-            mask=mask,
-            color=color,
-            pattern=pattern,
-            tile=tile,
-            lightness=lightness,
-            strength=strength,
-        )
-    console.print(f"Wrote {output}")
+    write(
+        photo,
+        output,
+        scenario,
+        segmenter=load_part_model(model),
+        garment=garment,
+        mask=mask,
+        color=color,
+        pattern=pattern,
+        tile=tile,
+        lightness=lightness,
+        strength=strength,
+    )
 
 
 @app.command()
@@ -124,21 +120,29 @@ def makeup(
     strength: Annotated[float, typer.Option(help="0 changes nothing.")] = 0.6,
 ):
     """Colour lips and hair; their light and shade stay."""
-    from kseg.mobile.scenarios.makeup import makeup_file
+    from kseg.mobile.scenarios.makeup import makeup as scenario
 
     masks = {"lips": lips_mask, "hair": hair_mask}
     masks = {part: path for part, path in masks.items() if path is not None}
+    write(
+        photo,
+        output,
+        scenario,
+        segmenter=load_part_model(model),
+        lips=lips,
+        hair=hair,
+        masks=masks or None,
+        lightness=lightness,
+        strength=strength,
+    )
+
+
+def write(photo, output, scenario, **options):
+    """Writes what a scenario makes of a photo, and what it has to say."""
+    from kseg.mobile.scenarios.photos import write_photo
+
     with warnings_as_notes():
-        makeup_file(
-            photo,
-            output,
-            load_part_model(model),
-            lips=lips,
-            hair=hair,
-            masks=masks or None,
-            lightness=lightness,
-            strength=strength,
-        )
+        write_photo(photo, output, scenario, **options)
     console.print(f"Wrote {output}")
 
 

@@ -33,6 +33,7 @@ ClassWeights = StrEnum(
     "ClassWeights", ["median_frequency", "inverse", "enet", "effective_number"]
 )
 Schedule = StrEnum("Schedule", ["cosine", "poly"])
+Annotations = StrEnum("Annotations", ["labelme", "coco"])
 
 Model = Annotated[
     str, typer.Argument(help="A .keras or .tflite file, or the name of a shipped net.")
@@ -54,7 +55,7 @@ Size = Annotated[
 
 def load_keras_quietly():
     """Imports Keras without the greetings of its backend's native libraries."""
-    from kseg.mobile.runtime import native_log
+    from kseg.mobile.tflite.runtime import native_log
 
     with native_log():
         import keras

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from kseg.cli.shell import (
+    Annotations,
     ClassWeights,
     Folder,
     Labels,
@@ -148,6 +149,10 @@ def predict(
             "low_latency:5. \\[default: every]"
         ),
     ] = None,
+    annotations: Annotated[
+        Annotations | None,
+        typer.Option(help="Of photos also files that this annotation tool corrects."),
+    ] = None,
 ):
     """Write a mask and an overlay for every photo, or the overlay of a video."""
     if bool(images) == bool(video):
@@ -156,12 +161,17 @@ def predict(
         raise ValueError(
             f"`--schedule` is for a `--video`. Received: --schedule {schedule}"
         )
-    if video is not None or not model.endswith(".tflite"):
+    if annotations is not None and video is not None:
+        raise ValueError(
+            f"`--annotations` is for photos. Received: --annotations {annotations}"
+        )
+    if video is not None or annotations or not model.endswith(".tflite"):
         load_keras_quietly()
     if video is None:
         from kseg.mobile import prediction
 
-        written = prediction.predict(model, images, output)
+        tool = annotations and str(annotations)
+        written = prediction.predict(model, images, output, tool)
         console.print(f"{len(written)} photos: masks and overlays are in {output}")
         return
     from kseg.mobile import videos

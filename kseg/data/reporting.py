@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from kseg.data.checking import find_problem
+from kseg.data.datasets.dataset import default_colors
 from kseg.data.scanning import scan
 from kseg.files import checked_path, write_whole
-from kseg.plot import cloud, legend, overlay, palette, sheet
+from kseg.plot import cloud, legend, overlay, sheet
 
 _SHOWN = 20
 _NAMES = 30  # more classes than this make no readable legend
@@ -80,8 +81,8 @@ def report(
             `PointSample` with the attributes `class_names` and `ignore_class`; `colors`,
             if it has them, are those of the sheet.
         sheet_path: `.png` file to write: evenly spaced samples with their masks painted
-            over (the last frames of clips), or clouds in the colours of their labels, and the legend. `None` writes
-            none; nor is one written if no sample can be used.
+            over (the last frames of clips), or clouds in the colours of their labels, and
+            the legend. `None` writes none; nor is one written if no sample can be used.
         pictures: Number of samples on the sheet.
 
     Returns:
@@ -148,7 +149,9 @@ def _examine(dataset, index):
 def _contact_sheet(dataset, usable, pictures):
     """Evenly spaced samples, painted, and the legend in a tile of its own."""
     names = dataset.class_names
-    colors = getattr(dataset, "colors", None) or palette(len(names))
+    colors = getattr(dataset, "colors", None)
+    if colors is None:
+        colors = default_colors(len(names))
     places = np.linspace(0, len(usable) - 1, min(pictures, len(usable)))
     tiles, titles = [], []
     for index in dict.fromkeys(usable[round(place)] for place in places):

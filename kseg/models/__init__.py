@@ -9,6 +9,7 @@ from kseg.models.deeplab_v2 import deeplab_v2
 from kseg.models.deeplab_v3 import deeplab_v3
 from kseg.models.deeplab_v3_plus import deeplab_v3_plus
 from kseg.models.fcn import fcn_8s, fcn_16s, fcn_32s
+from kseg.models.fpn import fpn
 from kseg.models.gcn import gcn
 from kseg.models.ksac import ksac
 from kseg.models.lraspp import lraspp
@@ -26,6 +27,7 @@ __all__ = [
     "fcn_16s",
     "fcn_32s",
     "fcn_8s",
+    "fpn",
     "gcn",
     "ksac",
     "lraspp",

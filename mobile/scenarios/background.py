@@ -1,6 +1,5 @@
 """Another background behind the people of a photo: a picture, a colour or a blur."""
 
-import functools
 import warnings
 
 import numpy as np
@@ -9,7 +8,7 @@ from PIL import Image, ImageOps
 from kseg.mobile.images import read_image
 from kseg.mobile.scenarios.cutout import replace_background
 from kseg.mobile.scenarios.lens import blur_background, lens_radius
-from kseg.mobile.scenarios.photos import as_color, check_share, like, write_photo
+from kseg.mobile.scenarios.photos import as_color, check_share, like
 from kseg.mobile.scenarios.subjects import check_threshold, person_alpha
 
 
@@ -30,9 +29,7 @@ def background(
     Args:
         image: Path of a photo, PIL image (EXIF orientation is applied), or uint8
             array of shape `(height, width)` or `(height, width, 1, 3 or 4)`.
-        segmenter: Anything whose `segment(image)` returns `confidence_masks` of shape
-            `(height, width, classes)`: one class is the person, of several the one
-            that `segmenter.labels` calls "person". `None` takes the net that ships.
+        segmenter: As in `portrait`.
         picture: Like `image`: enlarged or shrunk until it covers the photo, and cut
             off around its middle.
         color: A name of CSS, `"#rrggbb"`, or three integers of 0-255.
@@ -48,28 +45,19 @@ def background(
         ValueError: If none or several of `picture`, `color` and `blur` are given, or
             one is out of range, or the segmenter knows no person.
     """
-    backdrop = Backdrop(picture, color, blur)
+    return put_behind(image, segmenter, Backdrop(picture, color, blur), threshold)
+
+
+def put_behind(image, segmenter, backdrop, threshold):
+    """Puts a `Backdrop` behind the people of a photo, as `portrait` does too."""
     check_threshold(threshold)
     photo = read_image(image)
     alpha = person_alpha(photo, segmenter, threshold)
     if alpha is None:
-        warnings.warn("no person found: the photo is unchanged", stacklevel=2)
+        # Of the caller of the scenario.
+        warnings.warn("no person found: the photo is unchanged", stacklevel=3)
         return like(image, photo)
     return like(image, backdrop(photo, alpha))
-
-
-def background_file(photo, output, **options):
-    """Writes a photo with another background; what `kseg background` calls.
-
-    Args:
-        photo: Path of a photo.
-        output: Path of the result; its extension says the format.
-        **options: As in `background`.
-
-    Raises:
-        ValueError: If Pillow writes no files of this extension.
-    """
-    write_photo(photo, output, functools.partial(background, **options))
 
 
 class Backdrop:

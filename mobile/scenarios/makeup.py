@@ -1,13 +1,12 @@
 """Make-up: lips and hair in another colour."""
 
-import functools
 import warnings
 from types import SimpleNamespace
 
 from PIL import Image
 
 from kseg.mobile.images import read_image
-from kseg.mobile.scenarios.photos import as_color, check_share, like, write_photo
+from kseg.mobile.scenarios.photos import as_color, check_share, like
 from kseg.mobile.scenarios.recoloring import recolor
 from kseg.mobile.scenarios.subjects import part_alpha
 
@@ -33,11 +32,9 @@ def makeup(
     """Colours lips and hair; their light and shade, and all else, stay.
 
     Args:
-        image: Path of a photo, PIL image (EXIF orientation is applied), or uint8
-            array of shape `(height, width)` or `(height, width, 1, 3 or 4)`.
-        segmenter: Anything whose `segment(image)` returns `confidence_masks` of shape
-            `(height, width, classes)`, and whose `labels` has "lips" (or "u_lip" and
-            "l_lip", as in CelebAMask-HQ) and "hair".
+        image: As in `tryon`.
+        segmenter: As in `tryon`; its `labels` have "lips" (or "u_lip" and "l_lip", as
+            in CelebAMask-HQ) and "hair".
         lips: A name of CSS, `"#rrggbb"`, or three integers of 0-255; `None` leaves
             them as they are.
         hair: Like `lips`.
@@ -82,19 +79,3 @@ def makeup(
         else:
             result = recolor(result, alpha, dye, lightness, strength)
     return like(image, result)
-
-
-def makeup_file(photo, output, segmenter=None, **options):
-    """Writes a photo with make-up; what `kseg makeup` calls.
-
-    Args:
-        photo: Path of a photo.
-        output: Path of the result; its extension says the format.
-        segmenter: As in `makeup`.
-        **options: As in `makeup`.
-
-    Raises:
-        ValueError: If Pillow writes no files of this extension.
-    """
-    make = functools.partial(makeup, segmenter=segmenter, **options)
-    write_photo(photo, output, make)

@@ -40,7 +40,7 @@ def as_color(color, name: str = "color") -> np.ndarray:
     )
 
 
-def write_photo(photo, output, make):
+def write_photo(photo, output, scenario, **options):
     """Writes what a scenario makes of a photo, whole or not at all.
 
     The ICC profile and EXIF (date, camera, place) are kept.
@@ -48,7 +48,9 @@ def write_photo(photo, output, make):
     Args:
         photo: Path of a photo.
         output: Path of the result; its extension says the format.
-        make: Function that is given `photo`, and returns the result of `like`.
+        scenario: Function that is given `photo` and `options`, and returns the result
+            of `like`: `portrait`, `background`, `tryon` or `makeup`.
+        **options: As in `scenario`.
 
     Raises:
         ValueError: If Pillow writes no files of this extension; before the work.
@@ -61,7 +63,7 @@ def write_photo(photo, output, make):
             "`output` must end in .jpg, .png, .webp, .tif or another extension that "
             f"Pillow writes. Received: output={str(output)!r}"
         )
-    result = make(photo)
+    result = scenario(photo, **options)
     if file_format == "JPEG" and result.mode == "RGBA":
         result = result.convert("RGB")
     content = io.BytesIO()

@@ -1,14 +1,11 @@
 """Portrait mode: the person sharp, the background out of focus."""
 
-import functools
-import warnings
-
 from PIL import Image
 
 from kseg.mobile.images import read_image
-from kseg.mobile.scenarios.lens import blur_background, lens_radius
-from kseg.mobile.scenarios.photos import check_share, like, write_photo
-from kseg.mobile.scenarios.subjects import check_threshold, person_alpha
+from kseg.mobile.scenarios.background import Backdrop, put_behind
+from kseg.mobile.scenarios.photos import check_share, like
+from kseg.mobile.scenarios.subjects import check_threshold
 
 
 def portrait(
@@ -39,27 +36,7 @@ def portrait(
             knows no person.
     """
     check_share(strength=strength)
-    check_threshold(threshold)
-    photo = read_image(image)
     if strength == 0:
-        return like(image, photo)
-    alpha = person_alpha(photo, segmenter, threshold)
-    if alpha is None:
-        warnings.warn("no person found: the photo is unchanged", stacklevel=2)
-        return like(image, photo)
-    radius = lens_radius(alpha.shape, strength)
-    return like(image, blur_background(photo, alpha, radius))
-
-
-def portrait_file(photo, output, *, strength: float = 0.5):
-    """Writes a photo with its background blurred; what `kseg portrait` calls.
-
-    Args:
-        photo: Path of a photo.
-        output: Path of the result; its extension says the format.
-        strength: As in `portrait`.
-
-    Raises:
-        ValueError: If Pillow writes no files of this extension.
-    """
-    write_photo(photo, output, functools.partial(portrait, strength=strength))
+        check_threshold(threshold)
+        return like(image, read_image(image))
+    return put_behind(image, segmenter, Backdrop(blur=strength), threshold)

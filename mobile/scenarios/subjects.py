@@ -30,7 +30,7 @@ def person_confidence(photo, segmenter):
     Returns:
         float32 array of shape `(height, width)`.
     """
-    return part_confidence(segmenter, photo, ("person",), one_class=True)
+    return part_confidence(photo, segmenter, ("person",), one_class=True)
 
 
 def person_alpha(photo, segmenter, threshold):
@@ -57,13 +57,13 @@ def shipped_person_net():
     return load("person_float16")
 
 
-def part_confidence(segmenter, photo, names, one_class: bool = False):
+def part_confidence(photo, segmenter, names, one_class: bool = False):
     """How sure a net is, pixel by pixel, of one part of a photo.
 
     Args:
+        photo: uint8 array of shape `(height, width, 3)`.
         segmenter: Anything whose `segment(image)` returns `confidence_masks` of shape
             `(height, width, classes)`, and whose `labels` names them.
-        photo: uint8 array of shape `(height, width, 3)`.
         names: Labels of the part, in small letters; the confidences of all that are
             there are added.
         one_class: Whether a net of one class is taken for one of this part.
@@ -115,7 +115,7 @@ def part_alpha(photo, segmenter, names, mask=None, least: float = _LEAST):
             f"Received: {'none' if mask is None else 'both'}"
         )
     if mask is None:
-        confidence = part_confidence(segmenter, photo, names)
+        confidence = part_confidence(photo, segmenter, names)
         confidence = keep_subjects(confidence, least=least)
         return None if confidence is None else refine_edges(photo, confidence)
     if isinstance(mask, str | Path):

@@ -1,6 +1,5 @@
 """Virtual try-on: a garment in another colour or pattern, and cut out for a search."""
 
-import functools
 import warnings
 
 import numpy as np
@@ -8,7 +7,7 @@ from PIL import Image
 
 from kseg.mobile.images import read_image
 from kseg.mobile.scenarios.pattern import lay_pattern
-from kseg.mobile.scenarios.photos import as_color, check_share, like, write_photo
+from kseg.mobile.scenarios.photos import as_color, check_share, like
 from kseg.mobile.scenarios.recoloring import recolor
 from kseg.mobile.scenarios.subjects import keep_subjects, part_alpha
 
@@ -70,23 +69,6 @@ def tryon(
     if pattern is not None:
         dye = lay_pattern(dye, photo, alpha, tile)
     return like(image, recolor(photo, alpha, dye, lightness, strength))
-
-
-def tryon_file(photo, output, segmenter=None, garment: str = "top", **options):
-    """Writes a photo with another garment; what `kseg tryon` calls.
-
-    Args:
-        photo: Path of a photo.
-        output: Path of the result; its extension says the format.
-        segmenter: As in `tryon`.
-        garment: As in `tryon`.
-        **options: As in `tryon`.
-
-    Raises:
-        ValueError: If Pillow writes no files of this extension.
-    """
-    make = functools.partial(tryon, segmenter=segmenter, garment=garment, **options)
-    write_photo(photo, output, make)
 
 
 def garment_crop(image, mask, *, margin: float = 0.05):

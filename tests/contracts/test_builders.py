@@ -122,6 +122,7 @@ CASES = {
     "pspnet": Case(
         models.pspnet, {"backbone": two_maps, "width_multiplier": 1 / 64}, (33, 50)
     ),
+    "fpn": Case(models.fpn, {"backbone": two_maps, "filters": (4, 6)}, (33, 50)),
     "gcn": Case(models.gcn, {"backbone": two_maps, "kernel_size": 3}, (33, 50)),
     "gcn-learn_upsampling": Case(
         models.gcn,
@@ -357,7 +358,7 @@ def test_half_precision_has_float32_outputs(case, precision, policy):
 def test_export_to_tflite_is_exact_and_free_of_what_phones_refuse(case):
     pytest.importorskip("ai_edge_litert", reason="needs pip install 'kseg[mobile]'")
     model, size = shared(case), CASES[case].size
-    from kseg.mobile.conversion import concrete_function, convert
+    from kseg.mobile.exporting.conversion import concrete_function, convert
 
     content = convert(concrete_function(model, size, "probabilities"))
     names, resizes, ranks = inspect_tflite(content)
@@ -374,7 +375,7 @@ def test_export_to_tflite_is_exact_and_free_of_what_phones_refuse(case):
 
 def inspect_tflite(content):
     """Names of the operations, options of the resizes, ranks of the tensors."""
-    from kseg.mobile.graph import op_counts, schema, unpack
+    from kseg.mobile.tflite.graph import op_counts, schema, unpack
 
     (subgraph,) = unpack(content).subgraphs
     resizes = [

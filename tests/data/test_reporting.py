@@ -138,7 +138,7 @@ def test_sheet_needs_no_colors_and_no_usable_sample_makes_none(make, tmp_path):
 def test_sheet_shows_the_last_frame_of_a_clip(tmp_path, frames):
     class Own(list):
         class_names, ignore_class = NAMES, 255
-        colors = ((0, 0, 0), (200, 0, 0), (0, 0, 200))
+        colors = np.array(((0, 0, 0), (200, 0, 0), (0, 0, 200)))
 
     clip, mask = np.zeros((3, 40, 40, 3), np.uint8), np.ones((*frames, 40, 40), int)
     mask[..., 20:] = 2

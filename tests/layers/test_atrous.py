@@ -219,8 +219,8 @@ def exported(layer, shape=(20, 24, 3)):
     pytest.importorskip("ai_edge_litert", reason="needs pip install 'kseg[mobile]'")
     from ai_edge_litert.interpreter import Interpreter
 
-    from kseg.mobile.conversion import concrete_function, convert
-    from kseg.mobile.graph import op_counts
+    from kseg.mobile.exporting.conversion import concrete_function, convert
+    from kseg.mobile.tflite.graph import op_counts
 
     image = keras.Input(shape)
     logits = keras.layers.Activation("linear", name="logits")(layer(image))

@@ -154,8 +154,8 @@ def test_training_leaves_classes_apart_unless_told_otherwise():
 def test_is_one_transposed_convolution_for_phones(arguments):
     """At the size of FCN-32s, whose kernel is too large for a careless constant."""
     pytest.importorskip("ai_edge_litert", reason="needs pip install 'kseg[mobile]'")
-    from kseg.mobile.conversion import concrete_function, convert
-    from kseg.mobile.graph import op_counts
+    from kseg.mobile.exporting.conversion import concrete_function, convert
+    from kseg.mobile.tflite.graph import op_counts
 
     image = keras.Input((2, 3, 21))
     model = keras.Model(image, BilinearUpsampling2D(32, **arguments)(image))

@@ -97,8 +97,8 @@ def test_sizes_known_only_at_run_time(size):
 )
 def test_export_has_what_phones_run(size, pools):
     pytest.importorskip("ai_edge_litert", reason="needs pip install 'kseg[mobile]'")
-    from kseg.mobile.conversion import concrete_function, convert
-    from kseg.mobile.graph import op_counts
+    from kseg.mobile.exporting.conversion import concrete_function, convert
+    from kseg.mobile.tflite.graph import op_counts
 
     image = keras.Input((*size, 5))
     logits = PyramidPooling2D(4)(image)

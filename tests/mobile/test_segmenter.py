@@ -213,7 +213,7 @@ print(loaded)
 def test_load_opens_files_and_names(file, net, tmp_path, monkeypatch):
     net.save(tmp_path / "small.keras")
     (tmp_path / "small_float32.tflite").write_bytes(file.read_bytes())
-    monkeypatch.setattr(segmenter, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(nets, "WEIGHTS", tmp_path)
     image = np.zeros((40, 50, 3), "uint8")
     for name in (
         tmp_path / "small.keras",
@@ -227,7 +227,7 @@ def test_load_opens_files_and_names(file, net, tmp_path, monkeypatch):
 
 def test_load_names_what_ships_when_it_knows_no_such_net(tmp_path, monkeypatch):
     (tmp_path / "person.keras").touch()
-    monkeypatch.setattr(segmenter, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(nets, "WEIGHTS", tmp_path)
     with pytest.raises(ValueError, match="ships with kseg: person. Received: .*'cat'"):
         segmenter.load("cat")
     with pytest.raises(FileNotFoundError, match="existing .keras or .tflite"):

@@ -45,6 +45,7 @@ CASES = {
     "gcn": ("gcn", {**RESNET, "kernel_size": 7}, 4),
     "ksac": ("ksac", {**PLAIN, **MOBILENET}, 4),
     "pspnet": ("pspnet", {**PLAIN, **RESNET}, 8),
+    "fpn": ("fpn", {"width_multiplier": 2.0}, 2),
     "lraspp": (
         "lraspp",
         {"backbone": "mobilenet_v3_small", "width_multiplier": 0.75},

@@ -243,9 +243,8 @@ def _point_features(points, orthogonality, width_multiplier):
     def w(*filters):
         return head.scaled(filters, width_multiplier)
 
-    x = TNet(w(64, 128, 1024), w(512, 256), name="input_transform")(points)
+    widths = w(64, 128, 1024), w(512, 256)
+    x = TNet(*widths, name="input_transform")(points)
     x = parts.shared_mlp(x, w(64, 64), "mlp1")
-    local = TNet(
-        w(64, 128, 1024), w(512, 256), orthogonality, name="feature_transform"
-    )(x)
+    local = TNet(*widths, orthogonality, name="feature_transform")(x)
     return local, parts.shared_mlp(local, w(64, 128, 1024), "mlp2")

@@ -317,8 +317,8 @@ def assert_file_is_exact(model, inputs):
     import tensorflow as tf
     from ai_edge_litert.interpreter import Interpreter
 
-    from kseg.mobile.conversion import convert
-    from kseg.mobile.graph import op_counts
+    from kseg.mobile.exporting.conversion import convert
+    from kseg.mobile.tflite.graph import op_counts
 
     trainable = [variable.numpy() for variable in model.trainable_variables]
     fixed = [variable.numpy() for variable in model.non_trainable_variables]

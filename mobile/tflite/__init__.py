@@ -1,0 +1,1 @@
+"""The .tflite file itself: read, edited, described and run."""

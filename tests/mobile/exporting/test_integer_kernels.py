@@ -1,0 +1,125 @@
+"""What int8 files compute in float: the same answers, by kernels that XNNPACK has."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+
+from kseg.mobile.exporting import edge_quantizer
+from kseg.mobile.exporting.conversion import convert
+from kseg.mobile.exporting.integer_kernels import use_fast_kernels
+from kseg.mobile.exporting.quantization import Quantization
+from kseg.mobile.tflite.graph import op_counts, uint8_interface
+
+SHAPE = (1, 8, 12, 6)
+
+
+def hard_swish(x):
+    return x * tf.nn.relu6(x + 3) * (1 / 6)
+
+
+def average(x):
+    return tf.nn.avg_pool2d(x, 2, 2, "VALID")
+
+
+def gelu(x):
+    return tf.nn.gelu(x, approximate=True)
+
+
+OPERATIONS = {
+    "HARD_SWISH": hard_swish,
+    "SOFTMAX": tf.nn.softmax,
+    "AVERAGE_POOL_2D": average,
+    "GELU": gelu,
+    "RELU": tf.nn.relu,
+}
+
+
+def quantized(function):
+    """A file of one operation in int8, as the quantizer leaves it, and its inputs."""
+    spec = tf.TensorSpec(SHAPE, "float32", name="image")
+    traced = tf.function(lambda image: {"y": function(image)}, input_signature=[spec])
+    floats = convert(traced.get_concrete_function())
+    random = np.random.default_rng(0)
+    images = [random.normal(0, 3, SHAPE).astype("float32") for _ in range(8)]
+    recipe = edge_quantizer.recipe_for("full_int8")
+    ranges = edge_quantizer.calibrate(floats, recipe, images)
+    return floats, edge_quantizer.quantize(floats, recipe, ranges), images
+
+
+def run(content, x):
+    """The answer as a float, its step, and the input as it was rounded."""
+    interpreter = Interpreter(model_content=content)
+    interpreter.allocate_tensors()
+    (given,) = interpreter.get_input_details()
+    (gotten,) = interpreter.get_output_details()
+    scale, zero_point = given["quantization"]
+    limits = np.iinfo(given["dtype"])
+    x = np.clip(np.round(x / scale) + zero_point, limits.min, limits.max)
+    interpreter.set_tensor(given["index"], x.astype(given["dtype"]))
+    interpreter.invoke()
+    rounded = (x - zero_point) * scale
+    step, zero_point = gotten["quantization"]
+    y = interpreter.get_tensor(gotten["index"]).astype("float32")
+    return (y - zero_point) * step, step, rounded
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_answers_in_float_are_within_a_step_of_the_function(name):
+    function = OPERATIONS[name]
+    _, content, images = quantized(function)
+    edited = use_fast_kernels(content)
+    assert op_counts(edited) == {"DEQUANTIZE": 1, "QUANTIZE": 1, name: 1}
+    answer, step, rounded = run(edited, images[0])
+    expected = function(tf.constant(rounded, "float32")).numpy()
+    # Rounding costs half a step; the highest probability, 255/256, a whole one.
+    assert np.abs(answer - expected).max() <= step
+    old, _, _ = run(content, images[0])
+    assert np.abs(answer - old).max() <= 2 * step
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_a_uint8_output_is_quantized_once(name):
+    _, content, images = quantized(OPERATIONS[name])
+    outer = uint8_interface(content)
+    edited = use_fast_kernels(outer)
+    # In front the shift of uint8 to int8, behind one from float to uint8.
+    assert op_counts(edited) == {"QUANTIZE": 2, "DEQUANTIZE": 1, name: 1}
+    pixels = run(edited, images[0])
+    np.testing.assert_allclose(pixels[0], run(use_fast_kernels(content), images[0])[0])
+
+
+def test_an_answer_with_two_readers_stays_int8():
+    def function(x):
+        y = tf.nn.softmax(x)
+        return y + tf.nn.max_pool2d(y, 3, 1, "SAME")
+
+    _, content, images = quantized(function)
+    edited = use_fast_kernels(uint8_interface(content))
+    counts = op_counts(edited)
+    assert (counts["ADD"], counts["MAX_POOL_2D"], counts["DEQUANTIZE"]) == (1, 1, 1)
+    answer, step, _ = run(edited, images[0])
+    assert np.abs(answer - run(content, images[0])[0]).max() <= 2 * step
+
+
+def test_floats_and_fast_operations_stay():
+    floats, _, _ = quantized(tf.nn.softmax)
+    assert use_fast_kernels(floats) is floats
+    _, sigmoid, _ = quantized(tf.sigmoid)
+    assert use_fast_kernels(sigmoid) is sigmoid
+
+
+def test_every_operation_is_taken_by_xnnpack():
+    for function in OPERATIONS.values():
+        _, content, _ = quantized(function)
+        for model, taken in ((content, False), (use_fast_kernels(content), True)):
+            interpreter = Interpreter(model_content=model, num_threads=1)
+            interpreter.allocate_tensors()
+            names = [op["op_name"] for op in interpreter._get_ops_details()]
+            assert ("DELEGATE" in names) is taken
+
+
+def test_quantization_uses_them():
+    floats, _, images = quantized(hard_swish)
+    content = Quantization(floats, "full_int8", images).all_but()
+    assert op_counts(content)["DEQUANTIZE"] == 1
