@@ -161,6 +161,19 @@ def test_predict_writes_a_mask_and_an_overlay_at_the_size_of_each_photo(
     assert len(list((tmp_path / "out").glob("*_overlay.jpg"))) == 12
 
 
+def test_predict_writes_a_file_for_an_annotation_tool(squares_folder, tmp_path):
+    photos = squares_folder / "images"
+    for tool, count in (("labelme", 12), ("coco", 1)):
+        output = tmp_path / tool
+        kseg("predict", "person", photos, "-o", output, "--annotations", tool)
+        assert len(list(output.glob("*.json"))) == count
+    with pytest.raises(ValueError, match="for photos. Received: --annotations coco"):
+        kseg(
+            *("predict", "person", "--video", photos, "-o", tmp_path / "out.mp4"),
+            *("--annotations", "coco"),
+        )
+
+
 @pytest.mark.parametrize("precision", ["float32", "full_int8"])
 def test_export_prints_the_parity_report(tmp_path, precision):
     photos = ROOT / "mobile" / "weights" / "photos"

@@ -152,6 +152,7 @@ def load_part_model(model):
         return None
     from kseg.mobile.segmenter import load
 
-    if not model.endswith(".tflite"):
-        load_keras_quietly()
-    return load(model)
+    with warnings_as_notes():
+        if not model.endswith(".tflite"):
+            load_keras_quietly()
+        return load(model)

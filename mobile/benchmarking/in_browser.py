@@ -22,7 +22,6 @@ def benchmark_browser(
     backends: Sequence[str] = _BACKENDS,
     runs: int = 50,
     seconds: float = 5.0,
-    threads: int | None = None,
 ) -> list[BenchmarkRow]:
     """Times single runs of a `.tflite` by LiteRT.js in Chromium.
 
@@ -34,7 +33,6 @@ def benchmark_browser(
         backends: `"wasm"` (WebAssembly, XNNPACK) and `"webgpu"`.
         runs: Runs to time per backend, after up to 5 that warm up.
         seconds: Stop after this time per backend, but not before 5 runs.
-        threads: Threads of WebAssembly. `None` takes LiteRT.js' default.
 
     Returns:
         A row per backend. Where WebGPU has no adapter a note says so in place of times;
@@ -44,7 +42,7 @@ def benchmark_browser(
         FileNotFoundError: If there is no such file, or no Chromium.
         ImportError: If LiteRT.js is not installed.
         RuntimeError: If Chromium or LiteRT.js fails.
-        ValueError: If `backends` has an unknown name, or a number is out of range.
+        ValueError: If `backends` has an unknown name, or `runs` is below 1.
     """
     path = as_path(path)
     if not path.is_file():
@@ -56,19 +54,15 @@ def benchmark_browser(
         raise ValueError(
             f"`backends` must be of {_BACKENDS}. Received: backends={backends}"
         )
-    for name, value in (("runs", runs), ("threads", threads or 1)):
-        if value < 1:
-            raise ValueError(
-                f"`{name}` must be a positive integer. Received: {name}={value}"
-            )
-    return [_row(path, backend, runs, seconds, threads) for backend in backends]
+    if runs < 1:
+        raise ValueError(f"`runs` must be a positive integer. Received: runs={runs}")
+    return [_row(path, backend, runs, seconds) for backend in backends]
 
 
-def _row(path: Path, backend, runs, seconds, threads):
-    query = {"backend": backend, "runs": runs, "seconds": seconds}
+def _row(path: Path, backend, runs, seconds):
     answer = run_page(
         JAVASCRIPT / "benchmark.html",
-        {**query, "threads": threads} if threads else query,
+        {"backend": backend, "runs": runs, "seconds": seconds},
         files={"model.tflite": path},
         flags=_FLAGS,
         timeout=120 + 20 * seconds,

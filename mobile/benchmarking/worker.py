@@ -36,11 +36,12 @@ def main(task: str) -> None:
 
 
 def _measure(path, threads, runs, seconds):
-    if not threads:
-        return _gpu(Path(path), runs, seconds)
     # The time to load is the file's; without the library, opening has the error.
     with contextlib.suppress(ImportError):
-        importlib.import_module("ai_edge_litert.interpreter")
+        name = "interpreter" if threads else "compiled_model"
+        importlib.import_module(f"ai_edge_litert.{name}")
+    if not threads:
+        return _gpu(Path(path), runs, seconds)
     memory = _Memory()
     started = time.perf_counter()
     content = Path(path).read_bytes()

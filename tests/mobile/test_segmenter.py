@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import kseg
-from kseg.mobile import ImageSegmenter, export, segmenter
+from kseg.mobile import ImageSegmenter, export, nets, segmenter
 
 SIZE = (64, 96)
 CLASSES = ("background", "skin", "clothes")

@@ -246,14 +246,6 @@ def test_a_schedule_of_photos_is_refused(tmp_path):
         kseg("predict", "no net", "a.jpg", "--schedule", "skip:2", "-o", tmp_path)
 
 
-def test_names_beside_nothing(tmp_path, monkeypatch):
-    (tmp_path / "config.json").write_text(json.dumps({"classes": ["a", "b"]}))
-    monkeypatch.chdir(tmp_path)
-    assert videos._trained_names("person", 1) == ()
-    (tmp_path / "person").touch()
-    assert videos._trained_names("person", 1) == ("a", "b")
-
-
 def test_times_are_of_frames_without_compiling(clip, tmp_path, monkeypatch):
     """The parts by frame: what is new takes 100 s by this clock, the rest 1 s."""
     ran = [

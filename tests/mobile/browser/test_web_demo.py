@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import kseg
-from kseg.cli.phone import demo
+from kseg.cli.showing import demo
 from kseg.mobile.browser import chromium
 from kseg.mobile.browser.web_demo import web_server
 from kseg.mobile.images import PHOTOS

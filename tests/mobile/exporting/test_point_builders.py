@@ -109,11 +109,24 @@ def test_the_file_answers_as_keras_does(trained, precision, tmp_path):
     assert lint(path).clean()
 
 
+@pytest.mark.parametrize(
+    "precision",
+    ["float32", *(pytest.param(p, marks=slow) for p in ("float16", "full_int8"))],
+)
 @pytest.mark.parametrize("output", ["logits", "category_mask"])
-def test_gpus_take_all_outputs_but_the_delegate_class_ids(trained, output, tmp_path):
+def test_gpus_take_all_outputs_but_the_delegate_class_ids(
+    trained, precision, output, tmp_path
+):
     model, samples = trained
     path = tmp_path / "net.tflite"
-    export(model, path, output=output, calibration=samples[:4], verbose=False)
+    export(
+        model,
+        path,
+        precision=precision,
+        output=output,
+        calibration=samples[: 4 if precision == "float32" else 24],
+        verbose=False,
+    )
     report = lint(path)
     assert report.clean("litert")
     refused = {op.name for op in report.operations if "delegate" in op.refusals}

@@ -147,12 +147,23 @@ def test_a_step_answers_as_keras_does_along_a_video(step, precision, streets, tm
         assert max(report.parity.relative_errors.values()) < 1e-4
 
 
+@pytest.mark.parametrize(
+    "precision",
+    ["float32", *(pytest.param(p, marks=slow) for p in ("float16", "full_int8"))],
+)
 @pytest.mark.parametrize("output", ["logits", "category_mask"])
 def test_gpus_take_all_outputs_but_the_delegate_class_ids(
-    step, output, streets, tmp_path
+    step, precision, output, streets, tmp_path
 ):
-    path, frames = tmp_path / "step.tflite", streets[0][:4]
-    export(step, path, output=output, calibration=frames, verbose=False)
+    path = tmp_path / "step.tflite"
+    export(
+        step,
+        path,
+        precision=precision,
+        output=output,
+        calibration=streets[0][: 4 if precision == "float32" else 24],
+        verbose=False,
+    )
     known = REFUSED.get(step.name, set())
     assert refusals(path, "litert") <= known
     assert refusals(path, "delegate") - known == (
