@@ -8,8 +8,8 @@ or comment, but no decoration); one page is enough to begin with, in five minute
 cores. On its validation pages, or yours, text is smeared along the lines, a line is what
 hangs together then, and each letter goes to the line next to it: the smearing methods of
 Likforman-Sulem et al., "Text line segmentation of historical documents" (IJDAR 2007).
-Lines may be rows or columns. Beside each page it writes its lines as pictures, their
-boxes (left, top, right, bottom) as JSON, and the page with the boxes drawn on it.
+For each page it writes its lines as pictures, their boxes (left, top, right, bottom) as
+JSON, and the page with the boxes drawn on it.
 """
 
 import argparse
@@ -25,6 +25,8 @@ import kseg
 from kseg.files import write_json, write_whole
 
 COMMENT, MAIN_TEXT = 1, 3  # class ids of `DIVAHisDB`
+SIZE = 256  # of a crop, in pixels
+CROPS = 64  # of each page in an epoch
 
 
 def main():
@@ -32,10 +34,8 @@ def main():
     parser.add_argument("data", type=Path, help="folder of DIVA-HisDB")
     parser.add_argument("-o", "--output", type=Path, default=Path("runs/lines"))
     parser.add_argument("--page", type=Path, action="append", help="a photo of a page")
+    parser.add_argument("--columns", action="store_true", help="lines run downwards")
     parser.add_argument("--epochs", type=int, default=15)
-    parser.add_argument("--crops", type=int, default=64, help="an epoch, of each page")
-    parser.add_argument("--size", type=int, default=256, help="of a crop, in pixels")
-    parser.add_argument("--width", type=float, default=0.25, help="width_multiplier")
     arguments = parser.parse_args()
     keras.utils.set_random_seed(0)
     arguments.output.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ def main():
     if file.exists():
         net = kseg.load(file).model
     else:
-        net = train(Ink(arguments.data, "train"), arguments)
+        net = train(Ink(arguments.data, "train"), arguments.epochs)
         write_whole(file, net.save)
     if arguments.page:
         for path in arguments.page:
@@ -52,7 +52,7 @@ def main():
         return
     for page in Ink(arguments.data, "validation"):
         boxes = write_lines(page.image, net, page.id.replace("/", "_"), arguments)
-        truth = find_lines(page.mask == 1)
+        truth = find_lines(page.mask == 1, arguments.columns)
         found = sum(any(overlap(a, b) > 0.5 for b in boxes) for a in truth)
         print(f"{page.id}: {found} of the {len(truth)} lines of the true ink are found")
 
@@ -66,13 +66,13 @@ class Ink(kseg.data.datasets.DIVAHisDB):
         return np.where(mask == self.ignore_class, mask, text).astype("uint8")
 
 
-def train(pages, arguments):
+def train(pages, epochs):
     height = np.mean([page.image.shape[0] for page in pages])
-    share = arguments.size / height  # crops of about the page's own resolution
+    share = SIZE / height  # crops of about the page's own resolution
     batches = kseg.data.loader(
-        [page for page in pages for _ in range(arguments.crops)],
+        [page for page in pages for _ in range(CROPS)],
         8,
-        arguments.size,
+        SIZE,
         augment=kseg.data.augment.standard(
             scale=(0.7 * share, min(1.0, 1.5 * share)), degrees=5
         ),
@@ -80,61 +80,64 @@ def train(pages, arguments):
     net = kseg.models.unet(
         (None, None, 3),
         1,
-        filters=(64, 128, 256),
+        filters=(16, 32, 64),
         batch_norm=True,
         dropout_rate=0.0,
-        width_multiplier=arguments.width,
+        activation="sigmoid",
     )
     loss = kseg.losses.Sum([kseg.losses.SparseCrossEntropy(), kseg.losses.Dice()])
-    rate = keras.optimizers.schedules.CosineDecay(2e-3, arguments.epochs * len(batches))
+    rate = keras.optimizers.schedules.CosineDecay(2e-3, epochs * len(batches))
     net.compile(keras.optimizers.Adam(rate), loss)
-    net.fit(batches, epochs=arguments.epochs, verbose=2)
+    net.fit(batches, epochs=epochs, verbose=2)
     return net
 
 
 def write_lines(image, net, name, arguments):
     """Writes the lines of a page into the output folder, and returns their boxes."""
-    scores = kseg.postprocess.predict_tiles(net, image, 2 * arguments.size, stride=4)
-    boxes = find_lines(scores[..., 0] > 0.5)
+    scores = kseg.postprocess.predict_tiles(net, image, 2 * SIZE, stride=4)
+    boxes = find_lines(scores[..., 0] > 0.5, arguments.columns)
     folder = arguments.output / name
     folder.mkdir(exist_ok=True)
     page = Image.fromarray(image)
-    drawn, save = page.copy(), functools.partial
+    drawn = page.copy()
     draw = ImageDraw.Draw(drawn)
     for number, box in enumerate(boxes):
-        write_whole(folder / f"{number:03}.jpg", save(page.crop(box).save, quality=92))
+        save(page.crop(box), folder / f"{number:03}.jpg")
         draw.rectangle(box, outline=(0, 114, 178), width=max(2, image.shape[0] // 600))
-    write_whole(arguments.output / f"{name}.jpg", save(drawn.save, quality=85))
+    save(drawn, arguments.output / f"{name}.jpg")
     write_json(arguments.output / f"{name}.json", boxes)
     print(f"{name}: {len(boxes)} lines")
     return boxes
 
 
-def find_lines(ink):
-    """Boxes of the lines of a page, top to bottom or left to right.
+def save(picture, path):
+    write_whole(path, functools.partial(picture.save, quality=90))
+
+
+def find_lines(ink, columns=False):
+    """Boxes of the lines of a page, from top to bottom or from left to right.
 
     Args:
         ink: bool array of shape `(height, width)`.
+        columns: Whether lines run down the page, as in Chinese books.
 
     Returns:
         List of `[left, top, right, bottom]` in pixels, right and bottom outside.
     """
+    if columns:
+        boxes = find_lines(ink.T)
+        return [[left, top, right, bottom] for top, left, bottom, right in boxes]
     letters, count = ndimage.label(ink, np.ones((3, 3)))
     if not count:
         return []
-    slices = ndimage.find_objects(letters)
-    sides = np.array([[s.stop - s.start for s in pair] for pair in slices])
-    size = np.median(sides[sides.max(1) > 0.5 * sides.max(1).mean()].max(1))
-    # Lines stand out of the profile across them: as rows, unless columns do more.
-    across = int(contrast(ink, 0, size) > contrast(ink, 1, size))
-    spread = [0.25 * size, 0.25 * size]
-    spread[1 - across] = 2.5 * size
-    smeared = ndimage.gaussian_filter(ink.astype("float32"), spread)
-    # What is half as dark as the darkest within a letter's size is between the lines.
-    reach = [1, 1]
-    reach[across] = 2 * round(size) + 1
-    core = smeared > np.maximum(0.5 * ndimage.maximum_filter(smeared, reach), 0.03)
-    cores, _ = ndimage.label(core)
+    parts = ndimage.find_objects(letters)
+    sides = np.array([max(s.stop - s.start for s in part) for part in parts])
+    size = np.median(sides[sides > 0.5 * sides.mean()])  # without dots and specks
+    smeared = ndimage.gaussian_filter(ink.astype("float32"), (0.25 * size, 2 * size))
+    # What is half as dark as the darkest within a letter's height is between two lines.
+    darkest = ndimage.maximum_filter(smeared, (2 * round(size) + 1, 1))
+    dark = np.maximum(0.5 * darkest, 0.3 * np.median(smeared[ink]))
+    cores, _ = ndimage.label(smeared > dark)
     nearest = ndimage.distance_transform_edt(
         cores == 0, return_distances=False, return_indices=True
     )
@@ -145,13 +148,7 @@ def find_lines(ink):
         if place is not None and area[line] > size**2:
             (top, bottom), (left, right) = ((s.start, s.stop) for s in place)
             boxes.append([left, top, right, bottom])
-    return sorted(boxes, key=lambda box: box[1 - across])
-
-
-def contrast(ink, axis, size):
-    """How much the profile along an axis varies from letter to letter."""
-    profile = ink.sum(axis).astype("float32")
-    return np.std(ndimage.gaussian_filter1d(profile, size / 4)) / profile.mean()
+    return sorted(boxes, key=lambda box: box[1])
 
 
 def overlap(a, b):

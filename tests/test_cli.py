@@ -164,9 +164,10 @@ def test_predict_writes_a_mask_and_an_overlay_at_the_size_of_each_photo(
 def test_predict_writes_a_file_for_an_annotation_tool(squares_folder, tmp_path):
     photos = squares_folder / "images"
     for tool, count in (("labelme", 12), ("coco", 1)):
-        output = tmp_path / tool
-        kseg("predict", "person", photos, "-o", output, "--annotations", tool)
-        assert len(list(output.glob("*.json"))) == count
+        output = tmp_path / f"[{tool}]"  # no colour of the terminal
+        printed = kseg("predict", "person", photos, "-o", output, "--annotations", tool)
+        assert f"[{tool}]" in "".join(printed.split())  # lines are wrapped
+        assert len(list(output.iterdir())) == 2 * 12 + count
     with pytest.raises(ValueError, match="for photos. Received: --annotations coco"):
         kseg(
             *("predict", "person", "--video", photos, "-o", tmp_path / "out.mp4"),

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -37,6 +38,15 @@ def test_wheel_in_a_clean_environment_opens_the_shipped_net(tmp_path):
         *("--wheel-dir", tmp_path, source),
     )
     (wheel,) = tmp_path.glob("kseg-*.whl")
+    # All of the phone side but the apps: every room, the nets, the page.
+    apps = ("mobile/android/", "mobile/ios/")
+    expected = {
+        f"kseg/{file.relative_to(source).as_posix()}"
+        for file in (source / "mobile").rglob("*")
+        if file.is_file() and file.name != ".gitignore"
+        if not file.relative_to(source).as_posix().startswith(apps)
+    }
+    assert expected - set(zipfile.ZipFile(wheel).namelist()) == set()
     run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv")
     python = tmp_path / "venv" / "bin" / "python"
     run(*pip, "--python", python, "install", "--no-deps", "--no-index", wheel)

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from kseg.cli.shell import (
     Labels,
@@ -177,7 +176,7 @@ def benchmark(
             raise ValueError(f"`--ios` takes one net. Received: {len(models)} files")
         options = {"threads": threads[0]} if threads else {}
         path = mobile.write_ios_benchmark(models[0], ios, runs=runs, gpu=gpu, **options)
-        console.print(f"Wrote {path} and {models[0].name} beside it")
+        console.print(f"Wrote {path} and {models[0].name} beside it", markup=False)
         return
     if plot is not None:
         checked_path(plot, ".png", "--plot")
@@ -205,4 +204,4 @@ def benchmark(
         return
     console.print(report.table())
     for remark in report.remarks():
-        console.print(escape(remark), highlight=False)
+        console.print(remark, markup=False, highlight=False)

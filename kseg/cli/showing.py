@@ -37,7 +37,7 @@ def demo(
     from kseg.mobile.demo import demo as run_demo
 
     sheet = run_demo(output, data)
-    console.print(f"The contact sheet is {sheet}")
+    console.print(f"The contact sheet is {sheet}", markup=False)
 
 
 @app.command()

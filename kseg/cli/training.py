@@ -73,7 +73,7 @@ def train(
 
     photos = data.datasets.open_dataset(folder, split="train", labels=labels)
     validation = data.datasets.open_dataset(folder, split="validation", labels=labels)
-    console.print(describe(photos, len(validation)))
+    console.print(describe(photos, len(validation)), markup=False)
     summary = training.train(
         photos,
         output,
@@ -107,7 +107,8 @@ def train(
     precision = export_best(output, size, validation[:8], photos.class_names)
     console.print(
         f"Everything is in {output}: best.keras, model.tflite ({precision}), "
-        "curves.png, …"
+        "curves.png, …",
+        markup=False,
     )
 
 
@@ -151,7 +152,7 @@ def predict(
     ] = None,
     annotations: Annotated[
         Annotations | None,
-        typer.Option(help="Of photos also files that this annotation tool corrects."),
+        typer.Option(help="Of photos also what this tool opens, to correct the masks."),
     ] = None,
 ):
     """Write a mask and an overlay for every photo, or the overlay of a video."""
@@ -172,7 +173,8 @@ def predict(
 
         tool = annotations and str(annotations)
         written = prediction.predict(model, images, output, tool)
-        console.print(f"{len(written)} photos: masks and overlays are in {output}")
+        done = f"{len(written)} photos: masks and overlays are in {output}"
+        console.print(done, markup=False)
         return
     from kseg.mobile import videos
 
@@ -180,7 +182,8 @@ def predict(
         done = videos.predict_video(model, video, output, schedule or "every")
     console.print(
         f"{done.frames} frames are in {output}: {done.mean_ms:.0f} ms per frame for the "
-        f"network, {done.worst_ms:.0f} at worst, {done.share:.0%} of its multiplications"
+        f"network, {done.worst_ms:.0f} at worst, {done.share:.0%} of its multiplications",
+        markup=False,
     )
 
 
@@ -219,7 +222,7 @@ def export_best(run, size, photos, labels):
             return precision
         except mobile.ExportError as error:
             failures.append(f"{precision}: {error}")
-            console.print(failures[-1])
+            console.print(failures[-1], markup=False)
     raise RuntimeError(
         f"The net is trained, and {run} holds best.keras, summary.json and the rest, "
         f"but no model.tflite: {' '.join(failures)}"

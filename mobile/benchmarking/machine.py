@@ -1,14 +1,12 @@
 """Times a .tflite on the CPU and the GPU of this machine."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 from kseg.mobile.benchmarking.logs import delegation
 from kseg.mobile.benchmarking.rows import BenchmarkRow, timed_row
-from kseg.mobile.linting.vulkan import SOFTWARE_DRIVER, software_environment
+from kseg.mobile.tflite.workers import run_gpu_worker, run_worker
 
+_WORKER = "kseg.mobile.benchmarking.worker"
 _NO_DRIVER = (
     "no Vulkan driver: mesa-vulkan-drivers of Debian and Ubuntu has those of GPUs, "
     "chromium has one in software"
@@ -29,7 +27,7 @@ def cpu_row(path: Path, threads: int, runs: int, seconds: float) -> BenchmarkRow
         RuntimeError: If LiteRT crashes.
         ValueError: If the file is no `.tflite`, or a damaged one.
     """
-    answer = _measure(path, threads, runs, seconds)
+    answer = run_worker(_WORKER, _task(path, threads, runs, seconds))
     return timed_row("cpu", answer["times"], **_common(answer), threads=threads)
 
 
@@ -45,9 +43,7 @@ def gpu_row(path: Path, runs: int, seconds: float) -> BenchmarkRow:
         A row, with a note in place of times where they could not be taken.
     """
     try:
-        answer = _measure(path, 0, runs, seconds)
-        if not answer["driver"] and SOFTWARE_DRIVER.exists():
-            answer = _measure(path, 0, runs, seconds, software_environment())
+        answer = run_gpu_worker(_WORKER, _task(path, 0, runs, seconds))
     except RuntimeError as error:
         return BenchmarkRow("gpu", note=str(error))
     if not answer["driver"]:
@@ -72,38 +68,10 @@ def _refused(answer):
     return BenchmarkRow("gpu", **delegated, note=note)
 
 
+def _task(path, threads, runs, seconds):
+    """What the worker is told; no threads mean the GPU."""
+    return {"path": str(path), "threads": threads, "runs": runs, "seconds": seconds}
+
+
 def _common(answer):
     return {"load": answer["load"], "peak_memory": answer["memory"]}
-
-
-def _measure(path, threads, runs, seconds, environment=None):
-    """What the worker says, which is a process of its own; no threads mean the GPU."""
-    task = {"path": str(path), "threads": threads, "runs": runs, "seconds": seconds}
-    done = subprocess.run(
-        # -P: a json.py in the working folder must not be taken for Python's.
-        [
-            sys.executable,
-            "-P",
-            "-m",
-            "kseg.mobile.benchmarking.worker",
-            json.dumps(task),
-        ],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    lines = done.stdout.splitlines()
-    if done.returncode or not lines:
-        said = [line for line in done.stderr.splitlines() if line.strip()]
-        raise RuntimeError(
-            f"LiteRT ended with status {done.returncode} while it ran {path.name}"
-            + (f": {said[-1]}" if said else "")
-        )
-    answer = json.loads(lines[-1])
-    if "error" in answer:
-        kinds = {"ImportError": ImportError, "ValueError": ValueError}
-        raise kinds[answer["error"]](answer["message"])
-    return answer

@@ -1,12 +1,7 @@
-"""Times one .tflite in a process of its own.
-
-Memory is counted per process, a GPU's driver is chosen by the environment, and a
-driver that crashes must not take the caller along.
-"""
+"""Times one .tflite in a process of its own."""
 
 import contextlib
 import importlib
-import json
 import re
 import sys
 import time
@@ -16,26 +11,21 @@ import numpy as np
 
 from kseg.mobile.tflite.gpu_net import GpuNet, read_log
 from kseg.mobile.tflite.runtime import native_log, open_interpreter
+from kseg.mobile.tflite.workers import answer
 
 _WARM_UP = 5
 _FEWEST_RUNS = 5
 
 
-def main(task: str) -> None:
-    """Prints what was measured as one line of JSON, in ms and MB.
+def measure(path: str, threads: int, runs: int, seconds: float) -> dict:
+    """Times a file, and says what was measured, in ms and MB.
 
     Args:
-        task: JSON of `path`, `threads` (0 for the GPU), `runs` and `seconds`.
+        path: The file.
+        threads: Of the CPU; 0 for the GPU.
+        runs: Runs to time.
+        seconds: Stop after this time.
     """
-    task = json.loads(task)
-    try:
-        answer = _measure(**task)
-    except (ImportError, ValueError) as error:
-        answer = {"error": type(error).__name__, "message": str(error)}
-    print(json.dumps(answer))
-
-
-def _measure(path, threads, runs, seconds):
     # The time to load is the file's; without the library, opening has the error.
     with contextlib.suppress(ImportError):
         name = "interpreter" if threads else "compiled_model"
@@ -123,4 +113,4 @@ class _Memory:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    answer(measure, sys.argv[1])

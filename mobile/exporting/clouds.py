@@ -4,6 +4,8 @@ from numbers import Integral
 
 import numpy as np
 
+from kseg.mobile.exporting.calibration import evenly
+
 
 def static_points(name: str, shape, size) -> tuple[int]:
     """Returns `(number of points,)` of a file.
@@ -70,12 +72,8 @@ def read_clouds(
         raise ValueError(
             f"`calibration` must hold at least one cloud. Received: none in {source}"
         )
-    if len(source) > limit:
-        chosen = np.linspace(0, len(source) - 1, limit).round().astype(int).tolist()
-    else:
-        chosen = range(len(source))
     rng, clouds = np.random.default_rng(0), []
-    for index in chosen:
+    for index in evenly(len(source), limit):
         item = source[index]
         points = check_cloud("calibration", getattr(item, "points", item))
         if points.shape[1] != channels:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kseg.mobile.exporting.calibration import read_calibration
+from kseg.mobile.exporting.calibration import evenly, read_calibration
 from kseg.mobile.exporting.clouds import read_clouds
 from kseg.mobile.exporting.named_model import IMAGES, OF_FRAMES
 
@@ -57,11 +57,9 @@ def read_samples(source, model, limit: int) -> list[dict[str, np.ndarray]]:
         raise ValueError(
             f"`calibration` must hold at least one sample. Received: {source}"
         )
-    count = min(limit, len(source))
+    chosen = evenly(len(source), limit)
     if model.state:
-        chosen = range(count)  # a video, whose frames follow one another
-    else:
-        chosen = np.linspace(0, len(source) - 1, count).round().astype(int).tolist()
+        chosen = range(len(chosen))  # a video, whose frames follow one another
     samples = [_of_item(source[index], model, wanted) for index in chosen]
     first = samples[0]
     for sample in samples:

@@ -15,52 +15,18 @@ from kseg.mobile.tflite.rewriting import uint8_input
 MIN_IMAGES = 8
 
 
-def float16(content: bytes) -> bytes:
-    """Returns a float `.tflite` with the weights of convolutions in half precision.
-
-    The converter's way also rounds biases: measured 2 dB more noise for 0.5 % less.
-    """
-    return Quantization(content, "float16").all_but()
-
-
-def weight_int8(content: bytes) -> bytes:
-    """Returns a float `.tflite` with int8 weights, computed in float."""
-    return Quantization(content, "weight_int8").all_but()
-
-
-def dynamic_int8(content: bytes) -> bytes:
-    """Returns a float `.tflite` with int8 weights and activations scaled at run time.
-
-    On CPUs slower than float: measure before you ship it.
-    """
-    return Quantization(content, "dynamic_int8").all_but()
-
-
-def full_int8(content: bytes, images: list, scores: str | None = None) -> bytes:
-    """Quantizes weights and activations of a float `.tflite` to int8.
-
-    Args:
-        content: The content of a float `.tflite` of one signature.
-        images: Arrays of the input's shape for the ranges of the activations; uint8
-            where they are images of 0-255. For several inputs dicts of them by name.
-        scores: With dicts, the name of the output that becomes uint8.
-
-    Returns:
-        The content of a `.tflite` with a uint8 input, which for images is the pixel's
-        own value, and a uint8 output; class ids stay integers. With dicts all but images
-        and scores are float32: what one frame leaves goes into the next as it is.
-    """
-    return Quantization(content, "full_int8", images, scores).all_but()
-
-
 class Quantization:
     """Quantizes a float `.tflite`, all of it or some layers.
 
     Args:
         content: The content of a float `.tflite` of one signature.
-        precision: `"float16"`, `"weight_int8"`, `"dynamic_int8"` or `"full_int8"`.
-        images: For `"full_int8"`, as the function of that name takes them.
-        scores: The same.
+        precision: `"float16"` (the weights of convolutions; the converter's way also
+            rounds biases, measured 2 dB more noise for 0.5 % less), `"weight_int8"`,
+            `"dynamic_int8"` or `"full_int8"`.
+        images: For `"full_int8"` arrays of the input's shape for the ranges of the
+            activations; uint8 where they are images of 0-255. For several inputs dicts
+            of them by name.
+        scores: With dicts, the name of the output that becomes uint8.
 
     Attributes:
         layers: Name of a layer to the scopes of its operations, in the order of
@@ -92,7 +58,10 @@ class Quantization:
             input_dtype: Of the image in a file of `"full_int8"`.
 
         Returns:
-            The content of a `.tflite`.
+            The content of a `.tflite`. That of `"full_int8"` has a uint8 input, which for
+            images is the pixel's own value, and a uint8 output; class ids stay integers.
+            With dicts all but images and scores are float32: what one frame leaves goes
+            into the next as it is.
 
         Raises:
             ExportError: If the quantizer cannot do it.

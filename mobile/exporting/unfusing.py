@@ -52,6 +52,6 @@ def separate_activations(model: bytes) -> bytes:
 
 
 def _is_fused(editor, op):
-    if op_name(editor.graph.operatorCodes[op.opcodeIndex]) != _NAME:
+    if editor.op_name(op) != _NAME:
         return False
     return getattr(op.builtinOptions, "fusedActivationFunction", 0) in _ACTIVATIONS

@@ -1,13 +1,10 @@
 """Proves that a GPU takes a whole .tflite, and compares its answers with the CPU's."""
 
 import dataclasses
-import json
-import subprocess
-import sys
 
 from kseg.files import as_path
 from kseg.mobile.images import PHOTOS
-from kseg.mobile.linting.vulkan import SOFTWARE_DRIVER, software_environment
+from kseg.mobile.tflite.workers import run_gpu_worker
 
 _PHOTO = PHOTOS / "ccp_0001.jpg"
 _LEAST_AGREEMENT = 0.99
@@ -102,17 +99,14 @@ def run_on_gpu(path, photo=None, *, timeout: float = 120.0) -> GpuRun:
     Raises:
         ValueError: If the file does not run on the CPU either, or the photo is no image.
     """
-    command = [
-        # -P: a json.py in the working folder must not be taken for Python's.
-        *(sys.executable, "-P", "-m", "kseg.mobile.linting.gpu_worker"),
-        str(as_path(path).resolve()),
-        str(_PHOTO if photo is None else as_path(photo, "photo").resolve()),
-    ]
-    answer = _answer(command, timeout)
-    if isinstance(answer, dict) and not answer["driver"] and SOFTWARE_DRIVER.exists():
-        answer = _answer(command, timeout, software_environment())
-    if isinstance(answer, GpuRun):
-        return answer
+    task = {
+        "path": str(as_path(path).resolve()),
+        "photo": str(_PHOTO if photo is None else as_path(photo, "photo").resolve()),
+    }
+    try:
+        answer = run_gpu_worker("kseg.mobile.linting.gpu_worker", task, timeout=timeout)
+    except RuntimeError as error:
+        return GpuRun("crashed", message=str(error))
     if not answer["driver"]:
         return GpuRun(
             "no driver",
@@ -122,34 +116,8 @@ def run_on_gpu(path, photo=None, *, timeout: float = 120.0) -> GpuRun:
         )
     found = {"adapter": answer["adapter"], "software": answer["software"]}
     if "outputs" not in answer or not answer["whole"]:
-        reasons = answer["refused"] or [answer.get("error", "not fully accelerated")]
+        reasons = answer["refused"] or [answer.get("reason", "not fully accelerated")]
         return GpuRun("refused", **found, message="\n".join(reasons))
     outputs = tuple(OutputDifference(**output) for output in answer["outputs"])
     matches = all(output.matches for output in outputs)
     return GpuRun("resident" if matches else "wrong", **found, outputs=outputs)
-
-
-def _answer(command, timeout, environment=None):
-    """Returns what the worker says, or a `GpuRun` that tells why it says nothing."""
-    try:
-        done = subprocess.run(
-            command,
-            env=environment,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=timeout,
-        )
-    except subprocess.TimeoutExpired:
-        return GpuRun("crashed", message=f"It took more than {timeout:g} s.")
-    lines = done.stdout.splitlines()
-    if done.returncode == 0 and lines:
-        return json.loads(lines[-1])
-    said = [line for line in done.stderr.splitlines() if line.strip()]
-    said = said[-1] if said else ""
-    kind, _, text = said.partition(": ")
-    if kind in ("ValueError", "TypeError", "FileNotFoundError", "ImportError"):
-        raise (ImportError if kind == "ImportError" else ValueError)(text)
-    return GpuRun(
-        "crashed", message=f"LiteRT ended with status {done.returncode}. {said}".strip()
-    )

@@ -1,10 +1,5 @@
-"""Runs one .tflite on the GPU alone and on the CPU, in a process of its own.
+"""Runs one .tflite on the GPU alone and on the CPU, in a process of its own."""
 
-A driver that crashes must not take the caller along, and which driver there is the
-environment says.
-"""
-
-import json
 import sys
 from pathlib import Path
 
@@ -15,33 +10,38 @@ from kseg.mobile.tflite.gpu_net import GpuNet, read_log
 from kseg.mobile.tflite.litert_net import from_tensor, to_tensor
 from kseg.mobile.tflite.metadata import Metadata, read_metadata
 from kseg.mobile.tflite.runtime import native_log, open_interpreter
+from kseg.mobile.tflite.workers import answer
 
 _SCORES = ("probabilities", "logits", "category_mask")
 
 
-def main(path: str, photo: str) -> None:
-    """Prints what was found, as one line of JSON.
+def compare(path: str, photo: str) -> dict:
+    """Runs a file on both, and says what was found.
 
     Args:
         path: The `.tflite`.
         photo: An image for the inputs that take one.
+
+    Returns:
+        What `read_log` does, `whole`, and the `outputs` where the GPU ran it, or else a
+        `reason`.
     """
     content = Path(path).read_bytes()
     interpreter = open_interpreter(content, name=path)
     metadata = read_metadata(content) or Metadata()
     inputs = _inputs(interpreter, read_image(photo), metadata)
     with native_log() as log:
-        answer, outputs = _run(content, inputs)
-        answer |= read_log(log())
+        found, outputs = _run(content, inputs)
+        found |= read_log(log())
     if outputs is not None:
         for details in interpreter.get_input_details():
             interpreter.set_tensor(details["index"], inputs[details["name"]])
         interpreter.invoke()
-        answer["outputs"] = [
+        found["outputs"] = [
             _compared(interpreter, details, outputs[details["name"]], metadata)
             for details in interpreter.get_output_details()
         ]
-    print(json.dumps(answer))
+    return found
 
 
 def _run(content, inputs):
@@ -49,7 +49,7 @@ def _run(content, inputs):
     try:
         net = GpuNet(content)
     except RuntimeError as error:
-        return {"whole": False, "error": str(error).splitlines()[-1]}, None
+        return {"whole": False, "reason": str(error).splitlines()[-1]}, None
     net.write(inputs)
     return {"whole": net.whole}, net.run()
 
@@ -110,4 +110,4 @@ def _signature_name(interpreter, tensor):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    answer(compare, sys.argv[1])

@@ -21,9 +21,10 @@ def recolor(
 
     In Oklab, a pixel gets the hue of its dye, and chroma in proportion to its lightness,
     as under more or less of the same light. Its lightness stays (`lightness=0`), or
-    goes to where the part is as light as the dye. The dark and light of a pattern come
-    on top, in proportion to its mean. At soft edges only the colour of the part
-    changes, not what shines through behind it.
+    goes to where the part is as light as the dye. A part that is lighter than its dye
+    gets a paler shade, as with white in it, which is never as vivid as the dye. The
+    dark and light of a pattern come on top, in proportion to its mean. At soft edges
+    only the colour of the part changes, not what shines through behind it.
 
     Args:
         image: uint8 array of shape `(height, width, 3)`, sRGB.
@@ -46,6 +47,7 @@ def recolor(
     median = np.median(to_oklab(colors[sample])[:, 0])
     mean = to_oklab(LEVELS[dyes[y[sample], x[sample]]])[:, 0]
     mean = np.maximum(mean, _DARKEST).mean()
+    typical = median ** (1 - lightness) * mean**lightness  # of the dyed part
     for start in range(0, len(y), _BATCH):
         batch = np.s_[start : start + _BATCH]
         rows, columns = y[batch], x[batch]
@@ -54,7 +56,8 @@ def recolor(
         old = np.maximum(lab[:, :1], 0)
         new = old ** (1 - lightness) * _relit(old, median, mean) ** lightness
         new = np.clip(new * dye_lightness / mean, 0, 1)
-        dyed = np.concatenate([new, dye_lab[:, 1:] * new / dye_lightness], 1)
+        paler = _paler(typical * dye_lightness / mean, dye_lightness)
+        dyed = np.concatenate([new, paler * dye_lab[:, 1:] * new / dye_lightness], 1)
         change = from_oklab(lab + strength * (dyed - lab)) - colors[batch]
         codes = 255 * (LEVELS[image[rows, columns]] + share[batch, None] * change)
         result[rows, columns] = np.rint(np.clip(codes, 0, 255)).astype(np.uint8)
@@ -74,6 +77,16 @@ def _part_colors(image, alpha, y, x):
         front = front + unexplained * share / (share**2 + (1 - share) ** 2)
         colors[soft] = np.clip(front, 0, 1).T
     return colors
+
+
+def _paler(lightness, dye_lightness):
+    """Share of a dye's chroma, for its lightness, that is left where it is lighter.
+
+    With white mixed in, chroma falls to 0 as lightness goes from the dye's to 1.
+    """
+    lightness = np.clip(lightness, dye_lightness, 1)
+    white = (lightness - dye_lightness) / np.maximum(1 - dye_lightness, 1e-3)
+    return (1 - white) * dye_lightness / lightness
 
 
 def _relit(lightness, median, mean):

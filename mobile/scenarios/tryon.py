@@ -34,7 +34,9 @@ def tryon(
         garment: Label of the garment.
         mask: Where the garment is, in place of a segmenter: path of a picture that is
             white there, or bool or float array (0-1) of shape `(height, width)`. Taken
-            as it is, not a pixel more: `kseg.postprocess.refine_edges` softens it.
+            as it is, not a pixel more: a hard one looks cut out, and what softens it
+            is `kseg.postprocess.refine_edges(photo, mask)` of the mask at a quarter of
+            the photo's height and width.
         color: A name of CSS, `"#rrggbb"`, or three integers of 0-255.
         pattern: In place of a colour one tile, like `image`.
         tile: Width of a tile of the pattern as a share of the garment's width.

@@ -144,9 +144,10 @@ async function startCamera() {
 }
 
 async function follow(video, mine) {
+  const frame = () => new Promise(requestAnimationFrame);
   let before = performance.now(), each = 0;
-  while (stream === mine) {
-    await new Promise(requestAnimationFrame);
+  // Asked after the wait: a camera that was stopped meanwhile gives a black picture.
+  for (await frame(); stream === mine; await frame()) {
     shown = pictureOf(pixelsOf(video, video.videoWidth, video.videoHeight), FAST);
     await draw();
     const now = performance.now();

@@ -1,6 +1,7 @@
 // What is made of a photo and its matte: the blur of a lens, or another background.
 
 import {resize} from "./resize.js";
+import {toLight, toSrgb} from "./srgb.js";
 
 // Radius of the disc at strength 1, as a share of the mean of width and height, as in
 // kseg.mobile.scenarios.portrait.
@@ -8,14 +9,8 @@ const RADIUS = 0.03;
 const DISC_PIXELS = 3;
 const CODES = 4095;
 
-const LIGHT = Float32Array.from({length: 256}, (_, code) => {
-  const value = code / 255;
-  return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
-});
-const SRGB = Uint8ClampedArray.from({length: CODES + 1}, (_, index) => {
-  const value = index / CODES;
-  return 255 * (value <= 0.0031308 ? 12.92 * value : 1.055 * value ** (1 / 2.4) - 0.055);
-});
+const LIGHT = Float32Array.from({length: 256}, (_, code) => toLight(code / 255));
+const SRGB = Uint8ClampedArray.from({length: CODES + 1}, (_, index) => 255 * toSrgb(index / CODES));
 
 /** A canvas of the mask: white where the probability is above one half. */
 export function maskPicture(confidence, width, height) {

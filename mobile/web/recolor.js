@@ -1,5 +1,7 @@
 // Gives a piece of clothing another colour, and leaves it its folds.
 
+import {toLight, toSrgb} from "./srgb.js";
+
 // OKLab (Björn Ottosson, 2020): even steps look even, so that folds keep their contrast.
 const TO_CONES = [
   [0.4122214708, 0.5363325363, 0.0514459929],
@@ -80,12 +82,4 @@ function rgb(values) {
 
 function times(vector, matrix) {
   return matrix.map(([a, b, c]) => a * vector[0] + b * vector[1] + c * vector[2]);
-}
-
-function toLight(value) {
-  return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
-}
-
-function toSrgb(light) {
-  return light <= 0.0031308 ? 12.92 * light : 1.055 * light ** (1 / 2.4) - 0.055;
 }

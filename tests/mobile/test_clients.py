@@ -14,6 +14,7 @@ import pytest
 from defusedxml import ElementTree
 from PIL import Image
 
+import kseg
 from kseg.mobile import read_metadata
 from kseg.mobile.tflite.runtime import open_interpreter
 
@@ -100,11 +101,12 @@ def test_fed_as_the_clients_feed_it_the_net_finds_the_person():
     interpreter.invoke()
     mask = interpreter.get_tensor(output["index"])[0, ..., 0]
     assert says["activation"] == "none"
-    assert mask.min() >= 0
-    assert mask.max() <= 1
+    net = kseg.load("person").model
+    expected = np.asarray(net(pixels, training=False))[0, ..., 0]
+    np.testing.assert_allclose(mask, expected, atol=0.01)  # the limit of float16
     # A street photo of one person in full figure, in the middle.
-    assert mask[size[1] // 2, size[0] // 2] > 0.9
-    assert mask[:, :8].max() < 0.1
+    assert mask[size[1] // 2, size[0] // 2] > 0.5
+    assert mask[:, :8].max() < 0.5
 
 
 @pytest.mark.parametrize("language", list(SOURCES))

@@ -49,7 +49,7 @@ def check_outlines(found, expected):
 @pytest.mark.parametrize("tool", ["labelme", "coco"])
 def test_what_a_tool_reads_is_the_mask_but_for_a_pixel(photos, tmp_path, tool):
     output = tmp_path / "out"
-    masks = predict("person", photos, output, tool)
+    masks = predict("person_float16", photos, output, tool)
     assert [m.relative_to(output).as_posix() for m in masks] == [
         "more/turned_mask.png",
         "upright_mask.png",
@@ -69,7 +69,7 @@ def test_what_a_tool_reads_is_the_mask_but_for_a_pixel(photos, tmp_path, tool):
 
 def test_labelme_finds_the_photo_of_a_file_and_few_points_to_move(photos, tmp_path):
     output = tmp_path / "out"
-    predict("person", photos, output, "labelme")
+    predict("person_float16", photos, output, "labelme")
     for file, photo in (("upright", "upright.png"), ("more/turned", "more/turned.jpg")):
         path = output / f"{file}.json"
         content = json.loads(path.read_text())

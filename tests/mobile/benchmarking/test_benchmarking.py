@@ -17,8 +17,9 @@ from kseg.mobile.benchmarking import benchmarking, machine
 from kseg.mobile.benchmarking.rows import BenchmarkRow
 from kseg.mobile.exporting.conversion import concrete_function, convert
 from kseg.mobile.images import PHOTOS
-from kseg.mobile.linting.vulkan import SOFTWARE_DRIVER
+from kseg.mobile.tflite import workers
 from kseg.mobile.tflite.runtime import open_interpreter
+from kseg.mobile.tflite.workers import SOFTWARE_DRIVER
 
 NET = PHOTOS.parent / "person_float16.tflite"
 
@@ -117,7 +118,7 @@ def test_a_graph_that_the_gpu_refuses_has_a_reason_in_place_of_times(
 
 
 def test_a_machine_without_a_vulkan_driver_is_told_which_package(monkeypatch, tmp_path):
-    monkeypatch.setattr(machine, "SOFTWARE_DRIVER", tmp_path / "none.json")
+    monkeypatch.setattr(workers, "SOFTWARE_DRIVER", tmp_path / "none.json")
     monkeypatch.setenv("VK_ICD_FILENAMES", str(tmp_path / "none.json"))
     row = machine.gpu_row(NET, 5, 0.1)
     assert row.latency is None
@@ -128,7 +129,7 @@ def test_a_crash_of_the_runtime_does_not_take_us_along(monkeypatch, tmp_path):
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\necho 'last words' >&2\nkill -SEGV $$\n")
     python.chmod(0o755)
-    monkeypatch.setattr(machine.sys, "executable", str(python))
+    monkeypatch.setattr(workers.sys, "executable", str(python))
     status = -signal.SIGSEGV
     with pytest.raises(RuntimeError, match=f"status {status}.*person_.*last words"):
         benchmark(NET, threads=1)
@@ -275,7 +276,7 @@ def test_the_command_asks_for_every_place_that_is_named(
     monkeypatch.setattr(benchmarking, "benchmark_browser", lambda *_, **__: [browser])
     log = tmp_path / "pixel.txt"
     log.write_text(LOG.format(name=NET.name))
-    options = ["--gpu", "--browser", "--log", str(log), "--json"]
+    options = ["--threads", "1", "--gpu", "--browser", "--log", str(log), "--json"]
     result = CliRunner().invoke(cli.app, ["benchmark", str(NET), *options])
     (model,) = json.loads(result.output)["models"]
     assert [row["target"] for row in model["rows"]] == ["cpu", "gpu", "wasm", "pixel"]

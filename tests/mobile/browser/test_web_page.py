@@ -254,9 +254,10 @@ def test_the_camera_runs_and_stops_by_keyboard(session):
     assert re.search(r"[\d.]+ pictures a second$", found["camera"])
     assert found["button"] == "Use the camera"
     assert found["stopped"]
-    frame = picture(session, "camera.png")  # of Chromium's fake device
+    frame = picture(session, "camera.png")
     assert frame.shape == (480, 640, 3)
-    assert len(np.unique(frame)) > 2
+    red, green, blue = frame.mean((0, 1))  # Chromium's fake device is a green field
+    assert green > 100 > max(red, blue)
 
 
 def test_every_control_has_a_name_and_is_reached_by_tab(session):

@@ -32,7 +32,6 @@ def test_nets_that_ship_keep_their_iou(name, data_dir, tmp_path):
             model, path, precision="full_int8", calibration=train, verbose=False
         )
         iou[kind] = iou_of(kseg.mobile.ImageSegmenter(path), validation)
-    print(name, iou)  # `pytest -s` shows it
     assert iou["quantized"] > iou["float"] - 0.015
     assert iou["fine-tuned"] > iou["float"] - 0.007
 

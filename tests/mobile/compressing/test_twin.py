@@ -10,6 +10,7 @@ from kseg.mobile.compressing.twin import FineTuned, Twin, find_twin, has_learned
 
 @pytest.fixture
 def legacy():
+    keras.utils.set_random_seed(0)
     layers = legacy_keras().layers
     image = legacy_keras().Input((4, 4, 3))
     x = layers.BatchNormalization(momentum=0.5)(layers.Conv2D(2, 1)(image))

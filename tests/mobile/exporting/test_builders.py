@@ -9,8 +9,7 @@ import pytest
 import kseg
 from kseg.mobile import export, lint
 
-# Of float32 in a different order, through up to 150 trained layers: up to 2e-5.
-ROUNDING = 5e-5
+ROUNDING = 1e-5  # of float32 in a different order, through up to 150 trained layers
 SIZE = (64, 96)
 # Narrow nets: the operations are those of the full size. Every builder has a row, and
 # among the rows every kind of backbone whose operations differ.
@@ -71,6 +70,9 @@ CASES = {
         {"backbone": "mobilenet_v3_small", "width_multiplier": 0.5, "output_stride": 8},
     ),
 }
+# Smaller steps where scores grow large, in which float32 rounds more: GCN's are the sums
+# of nine maps that nothing normalises.
+RATES = {"deeplab_v3_plus": 0.02, "gcn": 0.001}
 # What a static graph never needs, and what GPU delegates refuse.
 UNCLEAN = {
     "BATCH_TO_SPACE_ND",
@@ -105,8 +107,7 @@ def trained(request, streets):
     model = getattr(kseg.models, name)((None, None, 3), 3, **kwargs)
     images, masks = streets
     # XLA, and tracing Adam for every variable, would take longer than the steps.
-    rate = 0.01 if name == "gcn" else 0.05  # its sums of nine score maps go astray
-    optimizer = keras.optimizers.SGD(rate, momentum=0.9)
+    optimizer = keras.optimizers.SGD(RATES.get(name, 0.05), momentum=0.9)
     model.compile(optimizer, kseg.losses.SparseCrossEntropy(), jit_compile=False)
     for step in range(20):
         batch = slice(step % 2, 16, 2)

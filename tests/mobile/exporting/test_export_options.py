@@ -13,7 +13,7 @@ from sklearn.metrics import jaccard_score
 from kseg.mobile import ImageSegmenter, lint, read_metadata
 from kseg.mobile.exporting import candidates
 from kseg.mobile.exporting.conversion import concrete_function, convert
-from kseg.mobile.exporting.quantization import full_int8
+from kseg.mobile.exporting.quantization import Quantization
 from kseg.mobile.tflite.operations import read_operations
 
 SIZE = (64, 96)
@@ -139,9 +139,10 @@ def test_of_two_ways_the_one_nearer_to_keras_is_taken(
     other = build_net(3, "softmax")
     other.set_weights([weight * 1.01 for weight in net.get_weights()])
     floats = convert(concrete_function(other, SIZE, "probabilities"))
+    images = [image[None] for image in crops[0][:8]]
     files = {
         "good": exported("full_int8").path.read_bytes(),
-        "worse": full_int8(floats, [image[None] for image in crops[0][:8]]),
+        "worse": Quantization(floats, "full_int8", images).all_but(),
     }
     names = [first, *(name for name in files if name != first)]
     ways = [(name, lambda name=name: files[name]) for name in names]

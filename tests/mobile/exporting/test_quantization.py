@@ -6,8 +6,9 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from kseg.mobile import export
-from kseg.mobile.exporting import candidates, edge_quantizer, quantization
+from kseg.mobile.exporting import candidates, edge_quantizer
 from kseg.mobile.exporting.conversion import ExportError, concrete_function, convert
+from kseg.mobile.exporting.quantization import Quantization
 from kseg.mobile.tflite.graph import op_counts, uint8_interface
 
 SIZE = (64, 96)
@@ -21,6 +22,10 @@ def float_content(net):
 @pytest.fixture(scope="module")
 def images(crops):
     return [image[None] for image in crops[0][:8]]
+
+
+def full_int8(content, images):
+    return Quantization(content, "full_int8", images).all_but()
 
 
 def interpreter_of(content):
@@ -62,8 +67,8 @@ def test_files_shrink_with_their_weights(exported):
 
 
 def test_the_order_of_the_images_does_not_matter(float_content, images):
-    forward = quantization.full_int8(float_content, images)
-    assert quantization.full_int8(float_content, images[::-1]) == forward
+    forward = full_int8(float_content, images)
+    assert full_int8(float_content, images[::-1]) == forward
 
 
 def test_the_uint8_interface_changes_no_value(float_content, images, crops):
@@ -90,7 +95,7 @@ def test_float_inputs_are_not_taken_for_pixels(build_net, crops):
     net = build_net(1, "sigmoid", SIZE)
     content = convert(concrete_function(net, SIZE, "probabilities"))
     hounsfield = [image[None].astype("float32") * 8 - 1000 for image in crops[0][:8]]
-    quantized = interpreter_of(quantization.full_int8(content, hounsfield))
+    quantized = interpreter_of(full_int8(content, hounsfield))
     scale, zero_point = quantized.get_input_details()[0]["quantization"]
     low, high = np.min(hounsfield), np.max(hounsfield)
     assert (0 - zero_point) * scale == pytest.approx(low, abs=scale)
@@ -128,7 +133,7 @@ def test_hard_swish_is_computed_in_float(crops, images, way):
     floats = convert(function)
     assert op_counts(floats)["HARD_SWISH"] == 1
     if way == "quantizer":
-        content = quantization.full_int8(floats, images)
+        content = full_int8(floats, images)
     else:
         content = convert(
             function, calibration=[image.astype("float32") for image in images]
@@ -139,7 +144,7 @@ def test_hard_swish_is_computed_in_float(crops, images, way):
 
 
 def test_patterns_fit_names_paths_and_the_models_they_lie_in():
-    class Named(quantization.Quantization):
+    class Named(Quantization):
         def __init__(self):
             self.layers = dict.fromkeys(
                 [

@@ -16,10 +16,11 @@ from kseg.mobile.exporting.unfusing import separate_activations
 from kseg.mobile.images import PHOTOS
 from kseg.mobile.linting import gpu_run, linter
 from kseg.mobile.linting.gpu_run import GpuRun, OutputDifference, run_on_gpu
-from kseg.mobile.linting.vulkan import SOFTWARE_DRIVER
+from kseg.mobile.tflite import workers
 from kseg.mobile.tflite.graph import op_name, pack, schema, unpack
 from kseg.mobile.tflite.metadata import Metadata, write_metadata
 from kseg.mobile.tflite.runtime import open_interpreter
+from kseg.mobile.tflite.workers import SOFTWARE_DRIVER
 
 SHAPE = (32, 48, 3)
 needs_driver = pytest.mark.skipif(
@@ -165,7 +166,7 @@ def test_a_net_of_several_inputs_and_outputs_is_run(tmp_path):
 
 def test_without_a_driver_this_is_the_verdict(fused, monkeypatch, tmp_path):
     monkeypatch.setenv("VK_ICD_FILENAMES", str(tmp_path / "none.json"))
-    monkeypatch.setattr(gpu_run, "SOFTWARE_DRIVER", tmp_path / "none.json")
+    monkeypatch.setattr(workers, "SOFTWARE_DRIVER", tmp_path / "none.json")
     found = run_on_gpu(fused)
     assert found.verdict == "no driver"
     assert "chromium" in found.message
@@ -214,7 +215,7 @@ def test_other_answers_than_the_cpu_are_wrong(monkeypatch, fused):
     output = {"name": "x", "max_error": 2.0, "mean_error": 1.0, "largest": 2.0}
     said = {"driver": True, "adapter": "A", "software": False, "whole": True}
     said["outputs"] = [{**output, "agreement": 0.5}]
-    monkeypatch.setattr(gpu_run, "_answer", lambda *_: said)
+    monkeypatch.setattr(gpu_run, "run_gpu_worker", lambda *_, **options: said)
     assert run_on_gpu(fused).verdict == "wrong"
     said["whole"], said["refused"] = False, []
     assert run_on_gpu(fused).verdict == "refused"
@@ -235,7 +236,8 @@ def test_a_photo_that_is_none_is_refused(fused, tmp_path):
 @needs_driver
 def test_a_run_needs_neither_keras_nor_tensorflow(fused):
     code = (
-        "import sys; from kseg.mobile.linting.gpu_worker import main; main(*sys.argv[1:]);"
+        "import json, sys; from kseg.mobile.linting.gpu_worker import compare;"
+        "print(json.dumps(compare(*sys.argv[1:])));"
         "print({'keras', 'tensorflow'} & set(sys.modules))"
     )
     photo = str(PHOTOS / "ccp_0001.jpg")

@@ -107,6 +107,15 @@ def test_chroma_follows_the_light():
     assert dark.mean() < middle.mean()
 
 
+def test_cloth_lighter_than_its_dye_is_no_more_vivid_than_the_dye():
+    photo, mask = cloth()
+    for value in (90, 140, 200, 250):
+        photo[mask == 1] = value
+        red, green, blue = recolor(photo, mask, NAVY)[30, 40].astype(int)
+        assert blue > green >= red - 2
+        assert blue - red < np.ptp(NAVY.astype(int))
+
+
 def test_soft_edge_has_no_halo():
     """Against the same cloth, dyed first and then put before the same background."""
     y, x = np.mgrid[:80, :100]

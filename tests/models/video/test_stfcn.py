@@ -10,6 +10,7 @@ from kseg.models.video import initial_state, stfcn
 
 
 def narrow(input_shape=(64, 96, 3), **options):
+    keras.utils.set_random_seed(0)
     options = {"score_initializer": "he_normal", "padding": "same", **options}
     return stfcn(input_shape, 3, width_multiplier=1 / 16, **options)
 
@@ -109,6 +110,7 @@ def own_backbone():
 )
 def test_any_backbone_gets_the_memory_of_its_coarsest_map(make, width):
     """The FCN-8s of the same backbone, an LSTM, and scores of its hidden state."""
+    keras.utils.set_random_seed(0)
     options = {"padding": "same", "width_multiplier": width}
     net = models.fcn_8s((64, 96, 3), 3, backbone=make(), **options)
     channels = net.get_layer("score_fr").kernel.shape[-2]

@@ -1,0 +1,95 @@
+"""The person net beside MediaPipe's selfie segmenter: masks, size and time in one run.
+
+IoU of "person" over all pixels of all photos, at the photos' own size: on the validation
+photos of Clothing Co-Parsing, and, where a folder of portraits with mattes is given, on
+those (person is what the matte has above one half). Latency is the median of one thread
+of LiteRT with XNNPACK, the files in turn. MediaPipe's file lies in the npm package
+@mediapipe/selfie_segmentation, and in Python's mediapipe before 1.0:
+
+    npm pack @mediapipe/selfie_segmentation && tar xzf mediapipe-*.tgz
+    python benchmarks/person.py path/to/ccp package/selfie_segmentation.tflite \\
+        --portraits path/to/p3m
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+import kseg
+from kseg.data.datasets.pairing import pair_files
+from kseg.data.reading import read_image, read_mask
+from kseg.mobile.nets import WEIGHTS
+from kseg.mobile.tflite.metadata import Metadata, write_metadata
+from kseg.mobile.tflite.runtime import open_interpreter
+
+ROUNDS, WARM_UP = 200, 20
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("data", help="folder of Clothing Co-Parsing")
+    parser.add_argument("peer", type=Path, help="selfie_segmentation.tflite")
+    parser.add_argument("--portraits", type=Path, help="folder of `images` and `alpha`")
+    parser.add_argument("--nets", type=Path, nargs="*", help="default: those that ship")
+    arguments = parser.parse_args()
+    nets = arguments.nets or sorted(WEIGHTS.glob("person*.tflite"))
+    photos = kseg.data.datasets.open_dataset(arguments.data, "validation", "person")
+    table = Table("file", "bytes", "ms", "of the peer's", "CCP", "portraits")
+    with tempfile.TemporaryDirectory() as folder:
+        # The peer takes 0-1: with that in its metadata kseg feeds it as any other file.
+        peer = Path(folder) / arguments.peer.name
+        described = Metadata(mean=(0.0,), std=(255.0,), labels=("person",))
+        peer.write_bytes(write_metadata(arguments.peer.read_bytes(), described))
+        times = in_turn([peer, *nets])
+        for path in (peer, *nets):
+            segmenter = kseg.load(path)
+            own = arguments.peer if path == peer else path
+            table.add_row(
+                path.name,
+                f"{own.stat().st_size:,}",
+                f"{times[path]:.2f}",
+                f"{times[path] / times[peer]:.2f}",
+                f"{kseg.training.evaluate(segmenter, photos)['iou_person']:.4f}",
+                f"{portraits_iou(segmenter, arguments.portraits):.4f}"
+                if arguments.portraits
+                else "",
+            )
+    Console().print(table)
+
+
+def portraits_iou(segmenter, folder):
+    """IoU of "person" over all pixels of all portraits."""
+    both = either = 0
+    for _, photo, matte in pair_files(folder / "images", folder / "alpha"):
+        truth = read_mask(matte) > 127
+        found = segmenter.segment(read_image(photo)).category_mask == 1
+        both += (truth & found).sum()
+        either += (truth | found).sum()
+    return both / either
+
+
+def in_turn(paths):
+    """Medians in milliseconds of the files, run one after the other, round by round."""
+    interpreters = {p: open_interpreter(p.read_bytes(), num_threads=1) for p in paths}
+    seconds = {path: [] for path in paths}
+    for interpreter in interpreters.values():
+        (image,) = interpreter.get_input_details()
+        pixels = np.random.default_rng(0).integers(0, 256, image["shape"])
+        interpreter.set_tensor(image["index"], pixels.astype(image["dtype"]))
+    for number in range(WARM_UP + ROUNDS):
+        for path, interpreter in interpreters.items():
+            begin = time.perf_counter()
+            interpreter.invoke()
+            if number >= WARM_UP:
+                seconds[path].append(time.perf_counter() - begin)
+    return {path: 1e3 * statistics.median(values) for path, values in seconds.items()}
+
+
+if __name__ == "__main__":
+    main()

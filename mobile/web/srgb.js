@@ -1,0 +1,9 @@
+// Between the codes of a picture and light: the curve of sRGB (IEC 61966-2-1), 0-1.
+
+export function toLight(value) {
+  return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+}
+
+export function toSrgb(light) {
+  return light <= 0.0031308 ? 12.92 * light : 1.055 * light ** (1 / 2.4) - 0.055;
+}
