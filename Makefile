@@ -12,6 +12,10 @@ PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 CORE := tests/contracts tests/layers tests/losses tests/metrics \
     tests/models/video/test_contract.py tests/models/points/test_contract.py
 
+# Most of JAX' time is XLA's, for small kernels: what one process compiled serves all.
+JAX_CACHE := JAX_COMPILATION_CACHE_DIR=$(CURDIR)/.pytest_cache/jax \
+    JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1
+
 .PHONY: demo test lint test-slow test-backends oracles browser person peers clean
 
 demo: .venv/demo.installed
@@ -29,7 +33,7 @@ test-slow: .venv/dev.installed
 
 # The torch backend needs `make oracles` first.
 test-backends: .venv/dev.installed
-	KERAS_BACKEND=jax $(PYTEST) --dist worksteal -m "not slow" tests/contracts
+	$(JAX_CACHE) KERAS_BACKEND=jax $(PYTEST) --dist worksteal -m "not slow" tests/contracts
 	! $(BIN)/python -c "import torch" 2>/dev/null || \
 	OMP_NUM_THREADS=1 KERAS_BACKEND=torch $(PYTEST) -m "not slow" $(CORE)
 

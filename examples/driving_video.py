@@ -12,6 +12,7 @@ stands what share of the last second each class had.
 
 import argparse
 import collections
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,7 @@ def main():
     stream = Stream(net, arguments.schedule, flow=optical_flow)
 
     if is_camvid(arguments.source):
-        samples = CamVid(arguments.source, "validation")[: arguments.frames]
+        samples = CamVid(arguments.source, "validation")
         pairs = ((sample.image, sample.mask) for sample in samples)
         count, rate = len(samples), FRAMES_PER_SECOND
     else:
@@ -56,13 +57,13 @@ def main():
         count, rate = len(video), video.frames_per_second
     painter = Painter(names, round(rate))
     scores = Scores(num_classes)
+    if arguments.frames:
+        pairs, count = itertools.islice(pairs, arguments.frames), arguments.frames
     with VideoWriter(arguments.output, rate) as writer:
-        for frame, truth in track(pairs, "Painting", total=count):
+        for frame, truth in track(pairs, "Painting", total=count or None):
             mask = stream(frame)
             writer.write(painter(frame, mask))
             scores.add(truth, mask)
-            if writer.count == arguments.frames:
-                break
     print(f"{writer.count} frames in {arguments.output}{scores}")
 
 

@@ -1,4 +1,4 @@
-"""The person net that ships: 116 thousand parameters learn from photos and a teacher.
+"""The person net that ships: 105 thousand parameters learn from photos and a teacher.
 
     python examples/train_person.py path/to/ccp -o runs/person_small --teacher large.keras
 

@@ -43,9 +43,10 @@ def main():
     parser.add_argument("ccp", type=Path, help="folder of Clothing Co-Parsing")
     parser.add_argument("p3m", type=Path, help="folder that holds P3M's `images`")
     parser.add_argument("-o", "--output", type=Path, default=Path("docs"))
+    parser.add_argument("--person", default="person_float16", help="another net")
     parser.add_argument("--clothes", help="a net with garments and hair, or its name")
     arguments = parser.parse_args()
-    photos = Photos(arguments.ccp, arguments.p3m, arguments.clothes)
+    photos = Photos(arguments.ccp, arguments.p3m, arguments.person, arguments.clothes)
     pictures = {
         "portrait": draw_portrait,
         "background": draw_background,
@@ -60,9 +61,10 @@ def main():
 
 
 class Photos:
-    """The photos, and where garments and hair are in them."""
+    """The photos, the net that finds people, and where garments and hair are."""
 
-    def __init__(self, ccp, p3m, clothes=None):
+    def __init__(self, ccp, p3m, person, clothes=None):
+        self.person = kseg.load(person)
         self._ccp = CCP(ccp, "all", labels="clothes")
         self._p3m = p3m / "images"
         self._net = None if clothes is None else kseg.load(clothes)
@@ -89,7 +91,10 @@ class Photos:
 def draw_portrait(photos):
     tiles = []
     for photo in (photos.p3m("p_bd6af989"), photos.p3m("p_514ca06a")):
-        tiles += [photo, *(portrait(photo, strength=s) for s in (0.4, 1.0))]
+        tiles += [
+            photo,
+            *(portrait(photo, photos.person, strength=s) for s in (0.4, 1.0)),
+        ]
     titles = ["photo", "strength 0.4", "strength 1"] * 2
     return kseg.plot.sheet(tiles, titles, columns=6, tile=(300, 240))
 
@@ -102,8 +107,11 @@ def draw_background(photos):
         "--picture evening.jpg": {"picture": evening()},
     }
     rows = [
-        [photo if how is None else background(photo, **how) for how in hows.values()]
-        for photo in (photos.p3m("p_bd6af989"), photos.ccp("0828"))
+        [
+            photo if how is None else background(photo, photos.person, **how)
+            for how in hows.values()
+        ]
+        for photo in (photos.p3m("p_bd6af989"), photos.ccp("0850"))
     ]
     return kseg.plot.sheet(rows, [list(hows)] * len(rows), tile=(330, 300))
 
@@ -128,7 +136,7 @@ def draw_tryon(photos):
 def draw_makeup(photos):
     looks = {
         "photo": None,
-        "--lips crimson": {"lips": "crimson", "lightness": 0.6},
+        "--lips crimson": {"lips": "crimson"},
         '--hair "#3060c0"': {"hair": "#3060c0"},
         "both, --lightness 0.5": {
             "lips": "#a03070",
@@ -172,7 +180,7 @@ def draw_people(photos):
     for title, photo in shown.items():
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
-            result = portrait(photo, strength=1.0)
+            result = portrait(photo, photos.person, strength=1.0)
         tiles += [photo, result]
         spoken = [str(one.message).replace(": ", ":\n") for one in said]
         titles += [title, *(spoken or ["portrait"])]

@@ -13,7 +13,7 @@ def fpn(
     *,
     backbone="inverted_residuals",
     weights=None,
-    filters=(12, 16, 24, 40, 40),
+    filters=(24, 32, 32, 32),
     width_multiplier=1.0,
     rescale=True,
     activation="softmax",
@@ -23,8 +23,8 @@ def fpn(
 
     From the coarsest map on, each map is upsampled (bilinear) and added to a 1x1
     convolution of the next finer one; what is summed is smoothed by a depthwise 3x3 and a
-    1x1 convolution, where the paper has a full 3x3. The finest map gives the scores, which
-    are upsampled to the image. The coarsest map is gated by its own average first, as in
+    1x1 convolution, where the paper has a full 3x3. The finest map gives the scores (from
+    stride 4 on by default), which are upsampled to the image. The coarsest map is gated by its own average first, as in
     the head of LR-ASPP: what the whole image shows.
 
     The paper gives all maps 256 channels. Here each has a width of its own, so that the
@@ -43,8 +43,8 @@ def fpn(
             are feature maps of falling resolution. Defaults to `"inverted_residuals"`.
         weights: Weights of a backbone that is given by name: `None` for random ones,
             `"imagenet"`, or the path of a file. Defaults to `None`.
-        filters: Number of filters per map of the backbone, finest first. A backbone of
-            `n` maps takes the last `n`.
+        filters: Number of filters per map of the backbone, finest first. With fewer
+            numbers than maps the finest maps are left out; of more, the last are taken.
         width_multiplier: Factor on all numbers of filters. Defaults to `1.0`.
         rescale: Whether images of 0 to 255 are normalised inside; `False` for CT and
             other data. Defaults to `True`.
@@ -70,33 +70,36 @@ def fpn(
         output_stride=32,
         rescale=rescale,
     )
-    if len(filters) < len(strides):
+    levels = min(len(widths), len(strides))
+    if levels < 2:
         raise ValueError(
-            f"`filters` must have at least {len(strides)} numbers for a backbone of "
-            f"{len(strides)} maps. Received: filters={filters}"
+            f"`filters` must have at least two numbers. Received: filters={filters}"
         )
-    widths = widths[-len(strides) :]
+    widths = widths[-levels:]
 
     image = keras.Input(input_shape, name="image")
-    *maps, x = net(image)
+    *maps, x = net(image)[-levels:]
     gate = layers.GlobalAveragePooling2D(keepdims=True, name="gate_pool")(x)
     gate = layers.Conv2D(x.shape[-1], 1, name="gate_conv")(gate)
     gate = layers.Activation("sigmoid", name="gate")(gate)
     x = layers.Multiply(name="gated")([x, gate])
-    x = _norm(_pointwise(x, widths[-1], "top"), "top")
+    x = _relu(_pointwise(x, widths[-1], "top"), "top")
     for level in range(len(maps), 0, -1):
-        x = _pointwise(
-            _smooth(x, f"smooth{level + 1}"), widths[level - 1], f"up{level}"
-        )
-        x = ResizingLike2D(name=f"up{level}_resized")([x, maps[level - 1]])
-        lateral = _pointwise(maps[level - 1], widths[level - 1], f"lateral{level}")
-        x = _norm(layers.Add(name=f"sum{level}")([x, lateral]), f"sum{level}")
-    x = _norm(_pointwise(_smooth(x, "smooth1"), widths[0], "last"), "last")
+        # What is summed is normalised, not the sum: so each BatchNorm has a convolution
+        # to be folded into.
+        finer, width = maps[level - 1], widths[level - 1]
+        x = _relu(_depthwise(x, f"smooth{level + 1}"), f"smooth{level + 1}")
+        x = _pointwise(x, width, f"up{level}")
+        x = ResizingLike2D(name=f"up{level}_resized")([x, finer])
+        lateral = _pointwise(finer, width, f"lateral{level}")
+        x = _relu(layers.Add(name=f"sum{level}")([x, lateral]), f"sum{level}")
+    x = _relu(_depthwise(x, "smooth1"), "smooth1")
+    x = _relu(_pointwise(x, widths[0], "last"), "last")
     scores = layers.Conv2D(num_classes, 1, name="scores")(x)
     return keras.Model(image, head.outputs(scores, activation, like=image), name=name)
 
 
-def _smooth(x, name):
+def _depthwise(x, name):
     x = layers.DepthwiseConv2D(
         3,
         padding="same",
@@ -104,15 +107,15 @@ def _smooth(x, name):
         depthwise_initializer="he_normal",
         name=name,
     )(x)
-    return _norm(x, name)
+    return layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
 
 
 def _pointwise(x, filters, name):
-    return layers.Conv2D(
+    x = layers.Conv2D(
         filters, 1, use_bias=False, kernel_initializer="he_normal", name=name
     )(x)
+    return layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
 
 
-def _norm(x, name):
-    x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
-    return layers.ReLU(6.0, name=f"{name}_relu")(x)
+def _relu(x, name):
+    return layers.ReLU(name=f"{name}_relu")(x)

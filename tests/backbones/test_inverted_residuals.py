@@ -28,7 +28,7 @@ def by_hand(filters, blocks, expansion):
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"filters": (12, 16, 24, 40, 52), "blocks": (1, 2, 3, 3), "expansion": 3},
+        {"filters": (16, 24, 32, 40, 48), "blocks": (1, 2, 2, 3), "expansion": 3},
         TINY,
     ],
     ids=["defaults", "tiny"],
@@ -105,7 +105,7 @@ def test_weights_of_such_a_backbone_are_loaded_and_others_refused(picture, tmp_p
     np.testing.assert_array_equal(
         to_numpy(second(image)[-1]), to_numpy(first(image)[-1])
     )
-    with pytest.raises(ValueError, match=r"filters \[12, 16, .*Received: weights="):
+    with pytest.raises(ValueError, match=r"filters \[16, 24, .*Received: weights="):
         backbones.get("inverted_residuals", (64, 64, 3), weights=path)
 
 

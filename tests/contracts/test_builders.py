@@ -122,7 +122,7 @@ CASES = {
     "pspnet": Case(
         models.pspnet, {"backbone": two_maps, "width_multiplier": 1 / 64}, (33, 50)
     ),
-    "fpn": Case(models.fpn, {"backbone": two_maps, "filters": (4, 6)}, (33, 50)),
+    "fpn": Case(models.fpn, {"width_multiplier": 0.25}, (47, 65)),
     "gcn": Case(models.gcn, {"backbone": two_maps, "kernel_size": 3}, (33, 50)),
     "gcn-learn_upsampling": Case(
         models.gcn,

@@ -30,7 +30,9 @@ def test_three_files_are_measured_on_the_same_photos(data_dir, tmp_path, monkeyp
         shutil.copy(source / mask, ccp / mask)
     train, validation = (CCP(ccp, split, "person") for split in ("train", "validation"))
     keras.utils.set_random_seed(0)
-    net = kseg.models.unet((*SIZE, 3), 1, filters=(8, 12, 16), batch_norm=True)
+    net = kseg.models.unet(
+        (*SIZE, 3), 1, filters=(8, 12, 16), batch_norm=True, activation="sigmoid"
+    )
     net.compile(keras.optimizers.Adam(0.01), kseg.losses.SparseCrossEntropy())
     net.fit(kseg.data.loader(train, 8, SIZE), epochs=10, verbose=0)
     net.save(tmp_path / "net.keras")

@@ -51,8 +51,10 @@ def test_output_is_the_equation_of_the_docstring(size):
     model = fpn((*size, 3), 2, backbone=three_maps(), filters=(3, 4, 5))
     rng = np.random.default_rng(0)
     for weight in model.weights:
-        values = rng.normal(0, 1, weight.shape)
-        weight.assign(abs(values) + 0.5 if "variance" in weight.name else values)
+        # Mostly positive, so that few of the few channels are zero everywhere.
+        weight.assign(rng.uniform(-0.2, 0.6, weight.shape))
+        if "variance" in weight.name or "gamma" in weight.name:
+            weight.assign(rng.uniform(0.5, 1, weight.shape))
     batch = images(2, *size, 3) / 255
     fine, middle, coarse = (
         ops.convert_to_numpy(x).astype("float64")
@@ -68,8 +70,10 @@ def test_output_is_the_equation_of_the_docstring(size):
 
     def norm(x, name):
         gamma, beta, mean, variance = weights(f"{name}_norm")
-        x = (x - mean) / np.sqrt(variance + 1e-3) * gamma + beta
-        return np.clip(x, 0, 6)
+        return (x - mean) / np.sqrt(variance + 1e-3) * gamma + beta
+
+    def relu(x):
+        return np.maximum(x, 0)
 
     def smooth(x, name):
         (kernel,) = weights(name)
@@ -83,12 +87,14 @@ def test_output_is_the_equation_of_the_docstring(size):
 
     pooled = coarse.mean((1, 2), keepdims=True)
     x = coarse / (1 + np.exp(-project(pooled, "gate_conv")))
-    x = norm(project(x, "top"), "top")
+    x = relu(norm(project(x, "top"), "top"))
     for level, finer in ((2, middle), (1, fine)):
-        x = project(smooth(x, f"smooth{level + 1}"), f"up{level}")
-        x = half_pixel(x, finer.shape[1:3]) + project(finer, f"lateral{level}")
-        x = norm(x, f"sum{level}")
-    scores = project(norm(project(smooth(x, "smooth1"), "last"), "last"), "scores")
+        x = relu(smooth(x, f"smooth{level + 1}"))
+        x = half_pixel(norm(project(x, f"up{level}"), f"up{level}"), finer.shape[1:3])
+        lateral = f"lateral{level}"
+        x = relu(x + norm(project(finer, lateral), lateral))
+    x = relu(norm(project(relu(smooth(x, "smooth1")), "last"), "last"))
+    scores = project(x, "scores")
     logits = half_pixel(scores, size)
     exponentials = np.exp(logits - logits.max(-1, keepdims=True))
     expected = exponentials / exponentials.sum(-1, keepdims=True)
@@ -98,27 +104,32 @@ def test_output_is_the_equation_of_the_docstring(size):
 
 def test_number_of_parameters():
     """The head is counted by hand, the backbone where its own tests are."""
-    fine = (12, 16, 24, 40, 52)  # channels of the maps
-    filters = (12, 16, 24, 40, 40)
-    head = 52 * 52 + 52  # the gate
-    head += 52 * 40  # top
-    norms = 40
-    for level in (4, 3, 2, 1):
-        head += 9 * filters[level] + filters[level] * filters[level - 1]
-        head += fine[level - 1] * filters[level - 1]
-        norms += filters[level] + filters[level - 1]
-    head += 9 * 12 + 12 * 12 + 12 + 1  # the last smoothing and the scores
-    norms += 12 + 12
+    maps = (24, 32, 40, 48)  # channels of the backbone from stride 4 on
+    filters = (24, 32, 32, 32)
+    head = 48 * 48 + 48  # the gate
+    head += 48 * 32 + 4 * 32  # top, and its BatchNorm
+    for level in (3, 2, 1):
+        head += 9 * filters[level] + 4 * filters[level]
+        head += filters[level] * filters[level - 1] + 4 * filters[level - 1]
+        head += maps[level - 1] * filters[level - 1] + 4 * filters[level - 1]
+    head += 9 * 24 + 4 * 24 + 24 * 24 + 4 * 24 + 24 + 1  # the last map and the scores
     model = fpn((None, None, 3), 1, activation="sigmoid")
     trunk = model.get_layer("inverted_residuals").count_params()
-    assert model.count_params() == trunk + head + 4 * norms
+    assert model.count_params() == trunk + head
 
 
-def test_a_backbone_of_fewer_maps_takes_the_last_filters():
-    model = fpn((64, 64, 3), 2, backbone=three_maps())
-    widths = [model.get_layer(f"lateral{i}").kernel.shape[-1] for i in (1, 2)]
-    assert widths == [24, 40]
-    assert model.get_layer("top").kernel.shape[-1] == 40
+@pytest.mark.parametrize(
+    "filters,widths",
+    [((3, 4, 5), [3, 4]), ((9, 3, 4, 5), [3, 4]), ((4, 5), [4])],
+    ids=["one each", "more", "fewer"],
+)
+def test_filters_go_to_the_coarsest_maps(filters, widths):
+    model = fpn((64, 64, 3), 2, backbone=three_maps(), filters=filters)
+    found = [x for x in model.layers if x.name in ("lateral1", "lateral2")]
+    assert sorted(x.kernel.shape[-1] for x in found) == widths
+    assert model.get_layer("top").kernel.shape[-1] == 5
+    fine = 32 if len(widths) == 2 else 16
+    assert model.get_layer("scores").output.shape[1:3] == (fine, fine)
 
 
 @pytest.mark.parametrize(
@@ -127,8 +138,8 @@ def test_a_backbone_of_fewer_maps_takes_the_last_filters():
         ({"num_classes": 0}, "num_classes=0"),
         ({"num_classes": 1}, "activation='softmax', num_classes=1"),
         ({"input_shape": (31, 64, 3)}, r"input_shape=\(31, 64, 3\)"),
-        ({"filters": (8, 8)}, r"filters=\(8, 8\)"),
-        ({"filters": (8, 8, 0, 8, 8)}, "filters="),
+        ({"filters": (8,)}, r"filters=\(8,\)"),
+        ({"filters": (8, 8, 0, 8)}, "filters="),
         ({"width_multiplier": -1}, "width_multiplier=-1"),
         ({"backbone": "lenet"}, "backbone='lenet'"),
         ({"weights": "imagenet"}, "weights='imagenet'"),

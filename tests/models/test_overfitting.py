@@ -44,7 +44,7 @@ CASES = {
     "gcn": ("gcn", {**RESNET, "kernel_size": 7}, 1),
     "ksac": ("ksac", {**PLAIN, **MOBILENET}, 4),
     "pspnet": ("pspnet", {**PLAIN, **RESNET}, 8),
-    "fpn": ("fpn", {"width_multiplier": 4.0}, 2),
+    "fpn": ("fpn", {"width_multiplier": 2.0}, 4),
     "lraspp": (
         "lraspp",
         {"backbone": "mobilenet_v3_small", "width_multiplier": 0.75},

@@ -83,7 +83,9 @@ def trained(request, clouds):
         batch = {"points": inputs[:16], "category": kinds[:16]}
     if len(model.outputs) == 2:
         wanted, loss = [wanted, kinds[:16]], [loss, "categorical_crossentropy"]
-    model.compile(keras.optimizers.Adam(0.01), loss, jit_compile=False)
+    # Steeper steps leave a net that makes of the last bit of half precision up to 0.06.
+    rate = 0.003 if request.param == "pointnet_part_segmentation" else 0.01
+    model.compile(keras.optimizers.Adam(rate), loss, jit_compile=False)
     for _ in range(20):
         model.train_on_batch(given, wanted)
     recalibrate_batch_norm(model, [batch])
