@@ -23,7 +23,6 @@ import kseg
 from kseg.data.datasets.camvid import CamVid, is_camvid
 from kseg.data.flow import optical_flow
 from kseg.data.video import Video, VideoWriter
-from kseg.mobile.nets import trained_names
 from kseg.models.video import Stream
 
 FRAMES_PER_SECOND = 15  # of CamVid, of which every second frame is there
@@ -41,11 +40,10 @@ def main():
     arguments = parser.parse_args()
     if not arguments.net.is_file():
         parser.error(f"there is no net at {arguments.net}: train one, or give --net")
-    net = kseg.load(arguments.net).model
-    num_classes = net.output_shape[-1]
-    names = trained_names(arguments.net, num_classes)
-    names = names or [f"class {index}" for index in range(num_classes)]
-    stream = Stream(net, arguments.schedule, flow=optical_flow)
+    segmenter = kseg.load(arguments.net)
+    num_classes = segmenter.num_classes
+    names = segmenter.labels or [f"class {index}" for index in range(num_classes)]
+    stream = Stream(segmenter.model, arguments.schedule, flow=optical_flow)
 
     if is_camvid(arguments.source):
         samples = CamVid(arguments.source, "validation")

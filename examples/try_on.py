@@ -18,7 +18,6 @@ from PIL import Image
 
 import kseg
 from kseg.files import write_whole
-from kseg.mobile.nets import find_net, trained_names
 from kseg.mobile.scenarios.subjects import part_alpha
 
 NET = Path("runs/clothes/best.keras")
@@ -73,13 +72,12 @@ def open_net(parser, arguments):
             f"--labels clothes -o {NET.parent}`), name another with --net, or give "
             "--mask, a picture that is white at the garment"
         )
-    path = find_net(arguments.net or NET)
+    path = arguments.net or NET
     net = kseg.load(path)
-    names = net.labels or trained_names(path, net.num_classes)
-    if arguments.garment.lower() not in [name.lower() for name in names]:
-        known = ", ".join(names) or "no names"
+    if arguments.garment.lower() not in [name.lower() for name in net.labels]:
+        known = ", ".join(net.labels) or "no names"
         parser.error(f"{path} has no class {arguments.garment!r}, but {known}")
-    return kseg.mobile.ImageSegmenter(net.model, labels=names)
+    return net
 
 
 def stripes(side=64):

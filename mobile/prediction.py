@@ -10,7 +10,6 @@ from rich.progress import track
 from kseg import plot
 from kseg.files import write_whole
 from kseg.mobile.images import read_image
-from kseg.mobile.nets import find_net, trained_names
 from kseg.mobile.segmenter import load
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
@@ -112,7 +111,7 @@ def _read_mask(path):
 def _class_names(model, segmenter):
     """One name per class id; "background" is what the tools leave unpainted."""
     count = segmenter.num_classes
-    names = segmenter.labels or trained_names(find_net(model), count)
+    names = segmenter.labels
     if not names and count is not None:
         names = ("background", *(f"class {n}" for n in range(1, max(2, count))))
     if not names or len(names) > _MOST_CLASSES:

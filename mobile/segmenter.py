@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from kseg.mobile.images import as_pair, read_image, resize_image, resize_map
-from kseg.mobile.nets import find_net
+from kseg.mobile.nets import find_net, trained_names
 from kseg.mobile.tflite.litert_net import LiteRTNet, activate
 
 
@@ -151,18 +151,22 @@ def load(path) -> ImageSegmenter:
             with kseg, such as `"person"`.
 
     Returns:
-        An `ImageSegmenter`.
+        An `ImageSegmenter`. A file that does not name its classes has the names that
+        `kseg train` left beside it.
 
     Example:
 
     >>> kseg.load("person").segment("photo.jpg").category_mask
     """
-    path = find_net(path)
-    if path.suffix == ".tflite":
-        return ImageSegmenter(path)
-    from kseg.mobile.exporting.keras_model import load_keras
+    path = net = find_net(path)
+    if path.suffix == ".keras":
+        from kseg.mobile.exporting.keras_model import load_keras
 
-    return ImageSegmenter(load_keras(path))
+        net = load_keras(path)
+    segmenter = ImageSegmenter(net)
+    if not segmenter.labels:
+        segmenter.labels = trained_names(path, segmenter.num_classes)
+    return segmenter
 
 
 def _read_file(path):

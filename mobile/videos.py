@@ -12,7 +12,7 @@ from kseg.data.flow import optical_flow
 from kseg.data.video import Video, VideoWriter
 from kseg.files import as_path, checked_path
 from kseg.mobile.nets import find_net, trained_names
-from kseg.mobile.segmenter import ImageSegmenter
+from kseg.mobile.segmenter import load
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,9 +186,8 @@ def _opened(model, schedule):
             '`schedule` must be "every" for a .tflite, which cannot be run in parts. '
             f"Received: schedule={schedule!r}"
         )
-    segmenter = ImageSegmenter(path)
-    names = segmenter.labels or trained_names(path, segmenter.num_classes)
-    return _Whole(segmenter), segmenter.num_classes, names
+    segmenter = load(path)
+    return _Whole(segmenter), segmenter.num_classes, segmenter.labels
 
 
 def _streamed(net, schedule, path):

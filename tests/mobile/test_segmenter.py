@@ -1,5 +1,6 @@
 """Any image in, masks of its size out; with a file, without keras and tensorflow."""
 
+import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -221,6 +222,16 @@ def test_load_opens_files_and_names(file, net, tmp_path, monkeypatch):
     ):
         assert segmenter.load(name)(image).category_mask.shape == (40, 50)
     assert isinstance(segmenter.load("small").model, keras.Model)
+
+
+def test_load_takes_the_names_that_training_left_beside_the_net(net, tmp_path):
+    net.save(tmp_path / "best.keras")
+    assert segmenter.load(tmp_path / "best.keras").labels == ()
+    names = [f"part {number}" for number in range(max(2, net.output_shape[-1]))]
+    (tmp_path / "config.json").write_text(json.dumps({"classes": names}))
+    assert segmenter.load(tmp_path / "best.keras").labels == tuple(names)
+    (tmp_path / "config.json").write_text(json.dumps({"classes": names[1:]}))
+    assert segmenter.load(tmp_path / "best.keras").labels == ()
 
 
 def test_load_names_what_ships_when_it_knows_no_such_net(tmp_path, monkeypatch):
