@@ -54,7 +54,7 @@ class Candidates:
         """Returns the file with the highest mean IoU against Keras.
 
         Of `"full_int8"` all are made. In half precision the converter is tried only if
-        the quantizer fails: it rounds biases too, and was never seen to be nearer.
+        the quantizer fails: it rounds biases too, and is seldom nearer.
 
         Raises:
             ExportError: If there is none at parity.

@@ -98,7 +98,9 @@ class Parity:
         if problems := self._violations(precision):
             raise ParityError(
                 f"The {precision} file does not answer as the Keras model does on "
-                f"{self.images} images, and was not written: {'; '.join(problems)}.",
+                f"{self.images} images, and was not written: {'; '.join(problems)}."
+                + " `keep_float=[...]` leaves layers in float32."
+                * (precision != "float32"),
                 self,
             )
 

@@ -49,7 +49,12 @@ def clouds(data_dir):
     for index in range(24):
         scene = scenes[index % 12]
         chosen = slice(index // 12, None, 64)
-        xyz = unit_sphere(scene.points[chosen, :3])
+        # Turned about the vertical, each by another angle, as PointNet's authors train:
+        # over a dozen upright tables what the T-Net makes of the maximum varies by 1/30
+        # of its size, and BatchNorm makes 30 times as much of half precision's rounding.
+        sine, cosine = np.sin(index / 24 * 2 * np.pi), np.cos(index / 24 * 2 * np.pi)
+        turn = np.array([[cosine, 0, sine], [0, 1, 0], [-sine, 0, cosine]])
+        xyz = unit_sphere(scene.points[chosen, :3] @ turn)
         length = np.linalg.norm(xyz, axis=-1, keepdims=True)
         # Normals of the sphere around the cloud, all outwards, and colours.
         rest = scene.points[chosen, 3:6] / 255
@@ -83,9 +88,7 @@ def trained(request, clouds):
         batch = {"points": inputs[:16], "category": kinds[:16]}
     if len(model.outputs) == 2:
         wanted, loss = [wanted, kinds[:16]], [loss, "categorical_crossentropy"]
-    # Steeper steps leave a net that makes of the last bit of half precision up to 0.06.
-    rate = 0.003 if request.param == "pointnet_part_segmentation" else 0.01
-    model.compile(keras.optimizers.Adam(rate), loss, jit_compile=False)
+    model.compile(keras.optimizers.Adam(0.01), loss, jit_compile=False)
     for _ in range(20):
         model.train_on_batch(given, wanted)
     recalibrate_batch_norm(model, [batch])
