@@ -86,6 +86,11 @@ def tryon(
     """Give a garment another colour or pattern; its folds and shading stay."""
     from kseg.mobile.scenarios.tryon import tryon as scenario
 
+    if (model is None) == (mask is None):
+        raise ValueError(
+            "Give either `--mask`, a picture that is white at the garment, or `--model`. "
+            f"Received: {'neither' if mask is None else 'both'}"
+        )
     write(
         photo,
         output,
