@@ -51,7 +51,7 @@ def compare_exports(folder, arguments):
     kseg.mobile.export(model, files["kseg"], verbose=False)
     with native_log():
         model.export(str(files["keras"]), format="litert", verbose=False)
-    times = in_turn(files, arguments)
+    times = in_turn(files, arguments.threads, arguments.rounds)
     net = f"deeplab_v3_plus, mobilenet_v2 x {arguments.width:g}, {CLASSES} classes"
     print(f"\n{net}, {conditions(arguments)}, float32")
     own = times["kseg"]
@@ -81,7 +81,7 @@ def compare_precisions(folder, arguments):
                 calibration=PHOTOS,
                 verbose=False,
             )
-        times = in_turn(files, arguments)
+        times = in_turn(files, arguments.threads, arguments.rounds)
         ratio = times["float32"] / times["full_int8"]
         row = "  ".join(
             f"{precision} {times[precision]:7.2f} ms {megabytes(files[precision])}"
@@ -94,11 +94,11 @@ def compare_precisions(folder, arguments):
         )
 
 
-def in_turn(files, arguments):
+def in_turn(files, threads, rounds):
     """Medians in milliseconds of the files, run one after the other, round by round."""
-    interpreters = {name: opened(path, arguments) for name, path in files.items()}
+    interpreters = {name: opened(path, threads) for name, path in files.items()}
     seconds = {name: [] for name in files}
-    for number in range(WARM_UP + arguments.rounds):
+    for number in range(WARM_UP + rounds):
         for name, interpreter in interpreters.items():
             begin = time.perf_counter()
             interpreter.invoke()
@@ -107,14 +107,14 @@ def in_turn(files, arguments):
     return {name: 1e3 * statistics.median(values) for name, values in seconds.items()}
 
 
-def opened(path, arguments):
-    """An interpreter with an image of noise, which no shortcut for zeros can take."""
+def opened(path, threads):
+    """An interpreter with inputs of noise, which no shortcut for zeros can take."""
     interpreter = open_interpreter(
-        path.read_bytes(), num_threads=arguments.threads, name=str(path)
+        path.read_bytes(), num_threads=threads, name=str(path)
     )
-    (image,) = interpreter.get_input_details()
-    pixels = np.random.default_rng(0).integers(0, 256, image["shape"])
-    interpreter.set_tensor(image["index"], pixels.astype(image["dtype"]))
+    for given in interpreter.get_input_details():
+        pixels = np.random.default_rng(0).integers(0, 256, given["shape"])
+        interpreter.set_tensor(given["index"], pixels.astype(given["dtype"]))
     return interpreter
 
 

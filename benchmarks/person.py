@@ -12,12 +12,10 @@ of LiteRT with XNNPACK, the files in turn. MediaPipe's file lies in the npm pack
 """
 
 import argparse
-import statistics
 import tempfile
-import time
 from pathlib import Path
 
-import numpy as np
+from export import in_turn
 from rich.console import Console
 from rich.table import Table
 
@@ -26,9 +24,6 @@ from kseg.data.datasets.pairing import pair_files
 from kseg.data.reading import read_image, read_mask
 from kseg.mobile.nets import WEIGHTS
 from kseg.mobile.tflite.metadata import Metadata, write_metadata
-from kseg.mobile.tflite.runtime import open_interpreter
-
-ROUNDS, WARM_UP = 200, 20
 
 
 def main():
@@ -46,7 +41,7 @@ def main():
         peer = Path(folder) / arguments.peer.name
         described = Metadata(mean=(0.0,), std=(255.0,), labels=("person",))
         peer.write_bytes(write_metadata(arguments.peer.read_bytes(), described))
-        times = in_turn([peer, *nets])
+        times = in_turn({path: path for path in (peer, *nets)}, threads=1, rounds=200)
         for path in (peer, *nets):
             segmenter = kseg.load(path)
             own = arguments.peer if path == peer else path
@@ -72,23 +67,6 @@ def portraits_iou(segmenter, folder):
         both += (truth & found).sum()
         either += (truth | found).sum()
     return both / either
-
-
-def in_turn(paths):
-    """Medians in milliseconds of the files, run one after the other, round by round."""
-    interpreters = {p: open_interpreter(p.read_bytes(), num_threads=1) for p in paths}
-    seconds = {path: [] for path in paths}
-    for interpreter in interpreters.values():
-        (image,) = interpreter.get_input_details()
-        pixels = np.random.default_rng(0).integers(0, 256, image["shape"])
-        interpreter.set_tensor(image["index"], pixels.astype(image["dtype"]))
-    for number in range(WARM_UP + ROUNDS):
-        for path, interpreter in interpreters.items():
-            begin = time.perf_counter()
-            interpreter.invoke()
-            if number >= WARM_UP:
-                seconds[path].append(time.perf_counter() - begin)
-    return {path: 1e3 * statistics.median(values) for path, values in seconds.items()}
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pathlib import Path
 import keras
 
 import kseg
-from kseg.files import write_json
+from kseg.files import write_json, write_whole
 
 SMALL = {
     "model": "fpn",
@@ -54,6 +54,7 @@ def main():
         **(LARGE if arguments.large else SMALL),
     )
     net = keras.saving.load_model(arguments.output / "best.keras", compile=False)
+    write_whole(arguments.output / "clothes.keras", net.save)
     results = {"clothes.keras": kseg.training.evaluate(net, validation)}
     if keras.backend.backend() == "tensorflow" and not arguments.large:
         results |= export(net, train, validation, arguments.output)

@@ -9,6 +9,7 @@ import numpy as np
 from kseg.mobile.images import as_pair, read_image, resize_image, resize_map
 from kseg.mobile.nets import find_net, trained_names
 from kseg.mobile.tflite.litert_net import LiteRTNet, activate
+from kseg.mobile.tflite.streaming_net import StreamingNet
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +77,7 @@ class ImageSegmenter:
                 f"Received: activation={activation!r}"
             )
         if isinstance(model, str | Path):
-            net = LiteRTNet(_read_file(Path(model)), str(model), num_threads)
+            net = self._open(_read_file(Path(model)), str(model), num_threads)
         elif callable(model) and hasattr(model, "predict_on_batch"):
             from kseg.mobile.exporting.keras_model import KerasNet
 
@@ -104,6 +105,8 @@ class ImageSegmenter:
         self._activation = activation or net.activation
         self._net = net
         self._lock = threading.Lock()
+
+    _open = LiteRTNet
 
     def segment(
         self, image, *, output_confidence_masks: bool | None = None
@@ -140,6 +143,41 @@ class ImageSegmenter:
             f"<ImageSegmenter {source}: input {self.input_size}, "
             f"{self.num_classes} classes>"
         )
+
+
+class VideoSegmenter(ImageSegmenter):
+    """Segments the frames of a video, in order, with a `.tflite` that has state.
+
+    Such as the person net for videos, which sees its mask of the frame before: see
+    `kseg.models.video.mask_feedback`. A Keras model is driven by
+    `kseg.models.video.Stream`, which has schedules too.
+
+    Args:
+        model: Path of a `.tflite` that takes frames by the name "image", and state.
+        **options: `labels`, `activation`, `num_threads` and `output_confidence_masks`,
+            as in `ImageSegmenter`.
+
+    Example:
+
+    >>> segmenter = VideoSegmenter("person_video_float16.tflite")
+    >>> for frame in kseg.data.video.Video("in.mp4"):
+    ...     mask = segmenter.segment(frame).category_mask
+    """
+
+    _open = StreamingNet
+
+    def __init__(self, model, **options):
+        if not isinstance(model, str | Path):
+            raise TypeError(
+                "`model` must be the path of a .tflite; `kseg.models.video.Stream` drives "
+                f"a Keras model. Received: model of type {type(model).__name__}"
+            )
+        super().__init__(model, **options)
+
+    def reset(self):
+        """Forgets the frames before: in front of another video, or at a cut."""
+        with self._lock:
+            self._net.reset()
 
 
 def load(path) -> ImageSegmenter:

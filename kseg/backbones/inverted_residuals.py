@@ -1,7 +1,5 @@
 """Inverted residuals, free in width and depth: nets smaller than the applications'."""
 
-from numbers import Integral
-
 import keras
 from keras import layers
 
@@ -9,6 +7,7 @@ from kseg.backbones.checking import check_input_shape, check_weights
 from kseg.backbones.dilation import pad, steps
 from kseg.backbones.loading import load_weights
 from kseg.backbones.widths import check_width_multiplier, scaled
+from kseg.layers.checking import check_positive
 
 # Kernels of the depthwise convolutions, per stage: wide ones where they cost little.
 _KERNEL_SIZES = (3, 3, 5, 5)
@@ -67,7 +66,7 @@ def inverted_residuals(
     check_width_multiplier(width_multiplier)
     _check_counts("filters", filters, 5)
     _check_counts("blocks", blocks, 4)
-    _check_counts("expansion", [expansion], 1)
+    check_positive("expansion", expansion)
     if weights == "imagenet":
         raise ValueError(
             "`weights` of inverted_residuals must be `None` or the path of a file: keras."
@@ -148,15 +147,13 @@ def _norm(x, name, relu=True):
 
 
 def _check_counts(name, counts, length):
-    if not isinstance(counts, tuple | list) or not all(
-        isinstance(count, Integral) and not isinstance(count, bool) for count in counts
-    ):
+    if not isinstance(counts, tuple | list):
         raise TypeError(
-            f"`{name}` must be {'an integer' if length == 1 else 'a tuple of integers'}. "
-            f"Received: {name}={counts[0] if length == 1 else counts!r}"
+            f"`{name}` must be a tuple of {length} integers. Received: {name}={counts!r}"
         )
-    if len(counts) != length or min(counts) < 1:
+    if len(counts) != length:
         raise ValueError(
-            f"`{name}` must be {length} positive integer{'s' * (length > 1)}. "
-            f"Received: {name}={counts[0] if length == 1 else counts!r}"
+            f"`{name}` must be {length} positive integers. Received: {name}={counts}"
         )
+    for count in counts:
+        check_positive(name, count)

@@ -22,6 +22,7 @@ from kseg.cli.shell import (
     print_results,
     warnings_as_notes,
 )
+from kseg.files import write_whole
 
 
 @app.command()
@@ -118,6 +119,9 @@ def evaluate(
     folder: Folder,
     split: Split = Split.validation,
     labels: Labels = None,
+    worst: Annotated[
+        Path | None, typer.Option(help="A picture to draw of the worst photos.")
+    ] = None,
 ):
     """Compare a net's masks with the truth, at the photos' own size."""
     load_keras_quietly()
@@ -129,6 +133,9 @@ def evaluate(
     print_results(
         f"{model} on {len(dataset)} photos", training.evaluate(segmenter, dataset)
     )
+    if worst is not None:
+        write_whole(worst, training.draw_worst(segmenter, dataset).save)
+        console.print(f"The worst photos are in {worst}", markup=False)
 
 
 @app.command()

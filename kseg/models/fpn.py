@@ -24,8 +24,8 @@ def fpn(
     From the coarsest map on, each map is upsampled (bilinear) and added to a 1x1
     convolution of the next finer one; what is summed is smoothed by a depthwise 3x3 and a
     1x1 convolution, where the paper has a full 3x3. The finest map gives the scores (from
-    stride 4 on by default), which are upsampled to the image. The coarsest map is gated by its own average first, as in
-    the head of LR-ASPP: what the whole image shows.
+    stride 4 on by default), which are upsampled to the image. The coarsest map is gated
+    by its own average first, as in the head of LR-ASPP: what the whole image shows.
 
     The paper gives all maps 256 channels. Here each has a width of its own, so that the
     fine ones, which cost most, can be narrow: the coarser one is brought to it before it

@@ -36,7 +36,7 @@ def evaluate(
             photo has another size than the photo or holds labels that the data set
             does not have.
     """
-    _check(segmenter, dataset)
+    check_pair(segmenter, dataset)
     metric = metrics.SegmentationMetrics(
         dataset.num_classes,
         metrics=metrics_names,
@@ -89,7 +89,8 @@ def _resized(confidence, shape):
     return np.asarray(picture.resize(size, Image.Resampling.BILINEAR))
 
 
-def _check(segmenter, dataset):
+def check_pair(segmenter, dataset):
+    """Raises an error unless these two can be compared."""
     is_model = isinstance(segmenter, keras.Model) and hasattr(segmenter, "outputs")
     if not is_model and not hasattr(segmenter, "segment"):
         raise TypeError(

@@ -36,7 +36,7 @@ def background_video(
     Args:
         video: A video file, or a folder of pictures.
         output: The `.mp4` file to write.
-        segmenter: As in `background`.
+        segmenter: As in `background`, or a `kseg.mobile.VideoSegmenter`, which is reset.
         picture: As in `background`.
         color: As in `background`.
         blur: As in `background`.
@@ -57,7 +57,10 @@ def background_video(
     backdrop = Backdrop(picture, color, blur)
     check_threshold(threshold)
     frames, output = open_videos(video, output)
-    matte = Matte(segmenter or shipped_person_net(), threshold, momentum)
+    segmenter = segmenter or shipped_person_net()
+    if hasattr(segmenter, "reset"):
+        segmenter.reset()
+    matte = Matte(segmenter, threshold, momentum)
     empty = 0
 
     def change(frame):

@@ -38,7 +38,8 @@ class LiteRTNet:
         if not segments_images(self._interpreter):
             raise ValueError(
                 "`model` must have one input of shape (1, height, width, channels) and "
-                f"one output of scores or class ids. Received: {shapes} in {name}"
+                "one output of scores or class ids; `kseg.mobile.VideoSegmenter` runs a "
+                f"file with state. Received: {shapes} in {name}"
             )
         (self._input,), (self._output,) = inputs, outputs
         self.input_size, self.channels = shapes[0][1:3], shapes[0][3]

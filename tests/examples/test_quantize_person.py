@@ -1,9 +1,6 @@
 """The example that quantizes a net, and fine-tunes it for that."""
 
 import json
-import runpy
-import shutil
-import sys
 from pathlib import Path
 
 import keras
@@ -14,21 +11,14 @@ from ai_edge_litert.interpreter import Interpreter
 import kseg
 from kseg.data.datasets import CCP
 
-SCRIPT = Path(__file__).parents[2] / "examples" / "quantize_person.py"
 SIZE = (96, 64)
 
 
 @pytest.mark.slow
-def test_three_files_are_measured_on_the_same_photos(data_dir, tmp_path, monkeypatch):
-    source, ccp = data_dir("ccp"), tmp_path / "ccp"
-    (ccp / "annotations" / "pixel-level").mkdir(parents=True)
-    (ccp / "photos").mkdir()
-    shutil.copy(source / "label_list.mat", ccp)
-    for number in [*range(1, 17), *range(801, 805)]:
-        shutil.copy(source / "photos" / f"{number:04d}.jpg", ccp / "photos")
-        mask = Path("annotations", "pixel-level", f"{number:04d}.png")
-        shutil.copy(source / mask, ccp / mask)
-    train, validation = (CCP(ccp, split, "person") for split in ("train", "validation"))
+def test_three_files_are_measured_on_the_same_photos(few_photos, tmp_path, run_example):
+    train, validation = (
+        CCP(few_photos, split, "person") for split in ("train", "validation")
+    )
     keras.utils.set_random_seed(0)
     net = kseg.models.unet(
         (*SIZE, 3), 1, filters=(8, 12, 16), batch_norm=True, activation="sigmoid"
@@ -37,10 +27,9 @@ def test_three_files_are_measured_on_the_same_photos(data_dir, tmp_path, monkeyp
     net.fit(kseg.data.loader(train, 8, SIZE), epochs=10, verbose=0)
     net.save(tmp_path / "net.keras")
 
-    arguments = ["ccp", "-o", "out", "--net", "net.keras"]
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", [str(SCRIPT), *arguments])
-    runpy.run_path(str(SCRIPT), run_name="__main__")
+    output = tmp_path / "out"
+    net_file = tmp_path / "net.keras"
+    run_example("quantize_person.py", few_photos, "-o", output, "--net", net_file)
 
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     files = [tmp_path / "out" / f"{name}.tflite" for name in results["iou"]]

@@ -3,6 +3,7 @@
 from kseg.models.video import schedules as schedules
 from kseg.models.video.clockwork_fcn import clockwork_fcn
 from kseg.models.video.low_latency import low_latency
+from kseg.models.video.mask_feedback import mask_feedback
 from kseg.models.video.netwarp import netwarp
 from kseg.models.video.state import (
     check_inputs,
@@ -20,6 +21,7 @@ __all__ = [
     "clockwork_fcn",
     "initial_state",
     "low_latency",
+    "mask_feedback",
     "netwarp",
     "parts",
     "schedules",

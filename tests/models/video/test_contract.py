@@ -17,8 +17,14 @@ from kseg.models.video.cuts import default_cuts
 SIZE = (32, 48)
 
 
-def unet(size):
-    return models.unet((*size, 3), 3, filters=(4, 6, 8), dropout_rate=0)
+def unet(size, channels=3, classes=3):
+    return models.unet(
+        (*size, channels),
+        classes,
+        filters=(4, 6, 8),
+        dropout_rate=0,
+        activation="softmax" if classes > 1 else "sigmoid",
+    )
 
 
 def fcn(size):
@@ -32,6 +38,7 @@ def stfcn(size, **options):
 class Case(NamedTuple):
     build: Callable  # From the size of the frames.
     any_size: bool = True
+    classes: int = 3
 
 
 # Every public builder, narrow, in the variants that take different ways.
@@ -64,8 +71,11 @@ CASES = {
             unet(size), ("down1_relu2", "down3_relu2"), filters=4, kernel_size=5
         )
     ),
+    "mask_feedback": Case(
+        lambda size: video.mask_feedback(unet(size, channels=4, classes=1)), classes=1
+    ),
 }
-BUILDERS = {"clockwork_fcn", "low_latency", "netwarp", "stfcn"}
+BUILDERS = {"clockwork_fcn", "low_latency", "mask_feedback", "netwarp", "stfcn"}
 every_builder = pytest.mark.parametrize("case", CASES)
 
 
@@ -126,6 +136,13 @@ def assert_equal(found, expected, **tolerance):
         np.testing.assert_allclose(found[name], value, **{"rtol": 0, **tolerance})
 
 
+def assert_probabilities(values):
+    if values.shape[-1] == 1:
+        assert 0 <= values.min() <= values.max() <= 1
+    else:
+        np.testing.assert_allclose(values.sum(-1), 1, atol=1e-5)
+
+
 def test_no_builder_is_forgotten():
     functions = {n for n in video.__all__ if inspect.isfunction(getattr(video, n))}
     helpers = {"check_inputs", "initial_state", "parts", "state_names", "unroll"}
@@ -136,10 +153,9 @@ def test_no_builder_is_forgotten():
 @pytest.mark.parametrize("name", sorted(BUILDERS))
 def test_signature_is_that_of_the_house(name):
     parameters = inspect.signature(getattr(video, name)).parameters
-    first, second, *rest = parameters.values()
-    wrapper = ("model", "at")  # Of a net that is there already.
-    assert (first.name, second.name) in (("input_shape", "num_classes"), wrapper)
-    assert all(p.kind is p.KEYWORD_ONLY for p in rest)
+    first = [p.name for p in parameters.values() if p.kind is not p.KEYWORD_ONLY]
+    wrappers = ["model", "at"], ["model"]  # Of a net that is there already.
+    assert first in (["input_shape", "num_classes"], *wrappers)
     assert parameters["name"].default == name
 
 
@@ -160,8 +176,8 @@ def test_outputs_are_float32_probabilities_and_the_next_state(case):
         assert value.dtype == np.float32
         assert np.isfinite(value).all()
         if name.endswith("probabilities"):
-            assert value.shape == (2, *SIZE, 3)
-            np.testing.assert_allclose(value.sum(-1), 1, atol=1e-5)
+            assert value.shape == (2, *SIZE, CASES[case].classes)
+            assert_probabilities(value)
             assert value.std() > 1e-4
     for name in video.state_names(model):
         assert outputs[name].shape[1:] == model.input[name].shape[1:]
@@ -177,7 +193,7 @@ def test_open_sizes_give_the_values_of_static_ones(case):
     assert_equal(predict(dynamic, inputs), predict(static, inputs), atol=1e-5)
     other = (47, 33)  # Of another parity.
     outputs = predict(dynamic, inputs_of(dynamic, other))
-    assert outputs["probabilities"].shape == (2, *other, 3)
+    assert outputs["probabilities"].shape == (2, *other, CASES[case].classes)
 
 
 @every_builder
@@ -212,7 +228,9 @@ def test_every_weight_moves_in_one_step(case):
     set_lively_weights(model)
     before = [weight.numpy().copy() for weight in model.trainable_weights]
     inputs, loss = inputs_of(model), losses.SparseCrossEntropy()
-    truth = np.random.default_rng(0).integers(0, 3, (2, *SIZE))
+    truth = np.random.default_rng(0).integers(
+        0, max(2, CASES[case].classes), (2, *SIZE)
+    )
     trained = model
     if video.state_names(model):
         trained = video.unroll(model, 2)
@@ -286,7 +304,7 @@ def test_half_precision_has_float32_outputs_and_state(case, policy):
     model = CASES[case].build(SIZE)
     outputs = predict(model, inputs_of(model))
     assert {value.dtype for value in outputs.values()} == {np.dtype("float32")}
-    np.testing.assert_allclose(outputs["probabilities"].sum(-1), 1, atol=1e-5)
+    assert_probabilities(outputs["probabilities"])
 
 
 @pytest.mark.skipif(
