@@ -25,18 +25,18 @@ def main():
     parser.add_argument("data", help="folder of Clothing Co-Parsing")
     parser.add_argument("-o", "--output", type=Path, default=Path("runs/person_video"))
     parser.add_argument("--start", default="person", help="a net of `fpn`, .keras")
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=20)
     arguments = parser.parse_args()
     train, validation = (
         kseg.data.datasets.open_dataset(arguments.data, split, "person")
         for split in ("train", "validation")
     )
     net = with_fourth_channel(kseg.load(arguments.start).model)
-    augment = kseg.data.augment.standard(scale=(0.3, 1.0))
+    augment = kseg.data.augment.standard(scale=(0.25, 1.0), aspect=2.0)
     size = net.input_shape[1:3]
     batches = PreviousMasks(kseg.data.loader(train, 16, size, augment=augment))
     arguments.output.mkdir(parents=True, exist_ok=True)
-    net = fine_tune(net, batches, arguments.output, arguments.epochs, 1e-3)
+    net = fine_tune(net, batches, arguments.output, arguments.epochs)
 
     step = kseg.models.video.mask_feedback(net, name="person_video")
     write_whole(arguments.output / "person_video.keras", step.save)

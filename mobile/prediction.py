@@ -10,7 +10,7 @@ from rich.progress import track
 from kseg import plot
 from kseg.files import write_whole
 from kseg.mobile.images import read_image
-from kseg.mobile.segmenter import load
+from kseg.mobile.segmenter import forget_frames, load
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 ANNOTATIONS = ("labelme", "coco")
@@ -65,6 +65,7 @@ def predict(model, images, output, annotations: str | None = None):
         list(zip(photos, targets, strict=True)), "Segmenting", transient=True
     ):
         image = read_image(photo)
+        forget_frames(segmenter)
         result = segmenter.segment(image, output_confidence_masks=False)
         mask = result.category_mask
         target.parent.mkdir(parents=True, exist_ok=True)

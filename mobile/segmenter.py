@@ -8,7 +8,7 @@ import numpy as np
 
 from kseg.mobile.images import as_pair, read_image, resize_image, resize_map
 from kseg.mobile.nets import find_net, trained_names
-from kseg.mobile.tflite.litert_net import LiteRTNet, activate
+from kseg.mobile.tflite.litert_net import LiteRTNet, StateError, activate
 from kseg.mobile.tflite.streaming_net import StreamingNet
 
 
@@ -180,6 +180,16 @@ class VideoSegmenter(ImageSegmenter):
             self._net.reset()
 
 
+def forget_frames(segmenter):
+    """Resets a segmenter of videos, in front of what the frames before do not tell about.
+
+    Args:
+        segmenter: Any segmenter; one of photos stays as it is.
+    """
+    if isinstance(segmenter, VideoSegmenter):
+        segmenter.reset()
+
+
 def load(path) -> ImageSegmenter:
     """Opens a trained net, ready to segment any image.
 
@@ -189,19 +199,23 @@ def load(path) -> ImageSegmenter:
             with kseg, such as `"person"`.
 
     Returns:
-        An `ImageSegmenter`. A file that does not name its classes has the names that
-        `kseg train` left beside it.
+        An `ImageSegmenter`; a `VideoSegmenter` of a `.tflite` with state. A file that does
+        not name its classes has the names that `kseg train` left beside it.
 
     Example:
 
     >>> kseg.load("person").segment("photo.jpg").category_mask
     """
-    path = net = find_net(path)
+    path = find_net(path)
     if path.suffix == ".keras":
         from kseg.mobile.exporting.keras_model import load_keras
 
-        net = load_keras(path)
-    segmenter = ImageSegmenter(net)
+        segmenter = ImageSegmenter(load_keras(path))
+    else:
+        try:
+            segmenter = ImageSegmenter(path)
+        except StateError:
+            segmenter = VideoSegmenter(path)
     if not segmenter.labels:
         segmenter.labels = trained_names(path, segmenter.num_classes)
     return segmenter

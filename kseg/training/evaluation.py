@@ -54,6 +54,8 @@ def evaluate(
 def category_mask(segmenter, image):
     """Class ids `(height, width)` of `image` (uint8) at its own size."""
     if hasattr(segmenter, "segment"):
+        if hasattr(segmenter, "reset"):  # one of videos: photos are of one frame each
+            segmenter.reset()
         result = segmenter.segment(image, output_confidence_masks=False)
         return result.category_mask
     scores = _scores(segmenter, image)

@@ -113,7 +113,8 @@ def image_shape(model) -> tuple[int | None, int | None, int]:
     if shape is None or len(shape) != 4 or shape[-1] is None:
         raise ValueError(
             "`model` must have one image input, (batch, height, width, channels), and "
-            "know it: call the model once, or build it from keras.Input. "
+            "know it: call the model once, or build it from keras.Input (a step of a "
+            "video is driven by `kseg.models.video.Stream`). "
             f"Received: {[tuple(x.shape) for x in getattr(model, 'inputs', None) or []]}"
         )
     if shape[0] not in (None, 1):

@@ -12,6 +12,7 @@ from kseg.mobile.scenarios.subjects import (
     person_confidence,
     shipped_person_net,
 )
+from kseg.mobile.segmenter import forget_frames
 from kseg.mobile.videos import open_videos, rewrite_video
 from kseg.postprocess import refine_edges
 
@@ -58,8 +59,7 @@ def background_video(
     check_threshold(threshold)
     frames, output = open_videos(video, output)
     segmenter = segmenter or shipped_person_net()
-    if hasattr(segmenter, "reset"):
-        segmenter.reset()
+    forget_frames(segmenter)
     matte = Matte(segmenter, threshold, momentum)
     empty = 0
 

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.ndimage import label
 
 from kseg.mobile.images import read_image, resize_map
+from kseg.mobile.segmenter import forget_frames, load
 from kseg.postprocess import refine_edges
 
 _LEAST = 0.001  # of the photo; less is a mistake of the net
@@ -46,14 +47,13 @@ def person_alpha(photo, segmenter, threshold):
     """
     if segmenter is None:
         segmenter = shipped_person_net()
+    forget_frames(segmenter)
     confidence = keep_subjects(person_confidence(photo, segmenter), threshold)
     return None if confidence is None else refine_edges(photo, confidence)
 
 
 def shipped_person_net():
     """Opens the person net that ships."""
-    from kseg.mobile.segmenter import load
-
     return load("person_float16")
 
 

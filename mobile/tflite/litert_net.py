@@ -5,6 +5,10 @@ import numpy as np
 from kseg.mobile.tflite.runtime import open_interpreter
 
 
+class StateError(ValueError):
+    """Raised for a file that hands a state on from frame to frame."""
+
+
 class LiteRTNet:
     """Runs a segmentation `.tflite` of whatever input and output types.
 
@@ -35,11 +39,15 @@ class LiteRTNet:
         inputs = self._interpreter.get_input_details()
         outputs = self._interpreter.get_output_details()
         shapes = [tuple(map(int, end["shape"])) for end in (*inputs, *outputs)]
+        if takes_state(self._interpreter):
+            raise StateError(
+                "`model` must be a file of single images; `kseg.mobile.VideoSegmenter` "
+                f"runs one with state. Received: {shapes} in {name}"
+            )
         if not segments_images(self._interpreter):
             raise ValueError(
                 "`model` must have one input of shape (1, height, width, channels) and "
-                "one output of scores or class ids; `kseg.mobile.VideoSegmenter` runs a "
-                f"file with state. Received: {shapes} in {name}"
+                f"one output of scores or class ids. Received: {shapes} in {name}"
             )
         (self._input,), (self._output,) = inputs, outputs
         self.input_size, self.channels = shapes[0][1:3], shapes[0][3]
@@ -86,6 +94,28 @@ def segments_images(interpreter) -> bool:
     """
     ends = (*interpreter.get_input_details(), *interpreter.get_output_details())
     return [len(end["shape"]) for end in ends] in ([4, 4], [4, 3])
+
+
+def takes_state(interpreter) -> bool:
+    """Whether a file hands a state on: what an input and an output are both called.
+
+    Args:
+        interpreter: Of the file.
+    """
+    inputs, outputs = end_names(interpreter)
+    return not set(inputs).isdisjoint(outputs)
+
+
+def end_names(interpreter) -> tuple[list[str], list[str]]:
+    """Returns the names of inputs and outputs; none without exactly one signature.
+
+    Args:
+        interpreter: Of the file.
+    """
+    signatures = list(interpreter.get_signature_list().values())
+    if len(signatures) != 1:
+        return [], []
+    return signatures[0]["inputs"], signatures[0]["outputs"]
 
 
 def to_tensor(values: np.ndarray, details: dict) -> np.ndarray:

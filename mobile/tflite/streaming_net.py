@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kseg.mobile.tflite.litert_net import from_tensor, to_tensor
+from kseg.mobile.tflite.litert_net import end_names, from_tensor, to_tensor
 from kseg.mobile.tflite.runtime import open_interpreter
 
 
@@ -30,10 +30,10 @@ class StreamingNet:
         self, content: bytes, name: str = "model", num_threads: int | None = None
     ):
         interpreter = open_interpreter(content, num_threads=num_threads, name=name)
-        inputs, outputs = _ends(interpreter)
+        inputs, outputs = end_names(interpreter)
         frames = [key for key in inputs if key not in outputs]
         scores = [key for key in outputs if key not in inputs]
-        if not takes_state(interpreter) or frames != ["image"] or len(scores) != 1:
+        if frames == [*inputs] or frames != ["image"] or len(scores) != 1:
             raise ValueError(
                 "`model` must take frames called 'image' and state, and give scores and "
                 f"the state. Received: {name} from {', '.join(inputs)} to "
@@ -80,21 +80,3 @@ class StreamingNet:
         found = {key: from_tensor(x, self._outputs[key]) for key, x in found.items()}
         self._state = {key: found[key] for key in self._state}
         return found[self._scores]
-
-
-def takes_state(interpreter) -> bool:
-    """Whether a file hands a state on from frame to frame.
-
-    Args:
-        interpreter: Of the file.
-    """
-    inputs, outputs = _ends(interpreter)
-    return not set(inputs).isdisjoint(outputs)
-
-
-def _ends(interpreter):
-    """Names of inputs and outputs; none without a signature, or with several."""
-    signatures = list(interpreter.get_signature_list().values())
-    if len(signatures) != 1:
-        return [], []
-    return signatures[0]["inputs"], signatures[0]["outputs"]

@@ -33,6 +33,34 @@ def test_train_person_writes_files_and_their_figures(
     assert not np.array_equal(*kernels)
 
 
+def test_train_person_video_begins_with_the_net_of_single_images(
+    few_photos, tmp_path, run_example
+):
+    keras.utils.set_random_seed(0)
+    single = kseg.models.fpn((256, 256, 3), 1, activation="sigmoid")
+    single.save(tmp_path / "single.keras")
+    folder = tmp_path / "out"
+    start = ["--start", tmp_path / "single.keras"]
+    script = run_example(
+        "train_person_video.py", few_photos, "-o", folder, *start, "--epochs", 1
+    )
+    frame = np.random.default_rng(0).integers(0, 256, (256, 256, 3), "uint8")
+    inputs = {"image": frame[None], "mask": np.ones((1, 256, 256, 1), "float32")}
+    wide = kseg.models.video.mask_feedback(script["with_fourth_channel"](single))
+    found = np.asarray(wide(inputs)["probabilities"])
+    np.testing.assert_allclose(found, single(inputs["image"]), atol=1e-5)
+    # Trained, it looks at the mask; the file does what Keras does, frame by frame.
+    step = keras.saving.load_model(folder / "person_video.keras")
+    stream = kseg.models.video.Stream(step, scene_cut=None)
+    segmenter = kseg.mobile.VideoSegmenter(folder / "person_video_float16.tflite")
+    for _ in range(3):
+        stream(frame)
+        answer = segmenter.segment(frame).confidence_masks
+        np.testing.assert_allclose(answer, stream.scores[0], atol=0.01)
+    segmenter.reset()
+    assert np.abs(segmenter.segment(frame).confidence_masks - answer).max() > 1e-3
+
+
 def test_train_clothes_tells_the_iou_of_every_class(
     few_photos, tmp_path, run_example, capsys
 ):

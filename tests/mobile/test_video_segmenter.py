@@ -6,8 +6,9 @@ import pytest
 from PIL import Image
 
 from kseg import mobile
-from kseg.mobile import ImageSegmenter, VideoSegmenter
+from kseg.mobile import ImageSegmenter, VideoSegmenter, prediction
 from kseg.models.video import mask_feedback
+from kseg.training.evaluation import category_mask
 
 SIZE = (64, 96)
 
@@ -81,8 +82,27 @@ def test_a_file_without_state_is_refused(exported):
 
 
 def test_a_file_with_state_is_no_image_segmenter_and_says_what_runs_it(file):
-    with pytest.raises(ValueError, match="`kseg.mobile.VideoSegmenter` runs a file"):
+    with pytest.raises(ValueError, match="`kseg.mobile.VideoSegmenter` runs one"):
         ImageSegmenter(file)
+
+
+def test_photos_have_nothing_to_do_with_each_other(file, streets, tmp_path):
+    for number, frame in enumerate(streets[0][:3]):
+        Image.fromarray(frame).save(tmp_path / f"{number}.png")
+    assert isinstance(mobile.load(file), VideoSegmenter)
+    paths = prediction.predict(file, tmp_path, tmp_path / "out")
+    masks = [np.asarray(Image.open(path)) for path in paths]
+    for frame, mask in zip(streets[0], masks, strict=False):
+        alone = brightness(frame, np.zeros(SIZE))
+        decided = np.abs(alone - 0.5) > 0.02
+        np.testing.assert_array_equal(mask[decided], (alone > 0.5)[decided])
+    frame = streets[0][5]
+    segmenter = VideoSegmenter(file)
+    first = segmenter.segment(frame).category_mask
+    after = segmenter.segment(frame).category_mask
+    assert (first != after).any()
+    np.testing.assert_array_equal(category_mask(segmenter, frame), first)
+    np.testing.assert_array_equal(category_mask(segmenter, frame), first)
 
 
 def test_a_keras_model_is_refused_and_told_what_drives_it(model):
