@@ -12,11 +12,12 @@ PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 CORE := tests/contracts tests/layers tests/losses tests/metrics \
     tests/models/video/test_contract.py tests/models/points/test_contract.py
 
-# Most of JAX' time is XLA's, for small kernels: what one process compiled serves all.
-JAX_CACHE := JAX_COMPILATION_CACHE_DIR=$(CURDIR)/.pytest_cache/jax \
+# Most of JAX' time is XLA's, for small kernels: it does without optimizations that take
+# longer than they save here, and what one process compiled serves all.
+JAX := JAX_DISABLE_MOST_OPTIMIZATIONS=1 JAX_COMPILATION_CACHE_DIR=$(CURDIR)/.pytest_cache/jax \
     JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1
 
-.PHONY: demo test lint test-slow test-backends oracles browser person peers clean
+.PHONY: demo test lint test-slow test-backends oracles browser person clothes peers clean
 
 demo: .venv/demo.installed
 	$(BIN)/kseg demo
@@ -33,7 +34,7 @@ test-slow: .venv/dev.installed
 
 # The torch backend needs `make oracles` first.
 test-backends: .venv/dev.installed
-	$(JAX_CACHE) KERAS_BACKEND=jax $(PYTEST) --dist worksteal -m "not slow" tests/contracts
+	$(JAX) KERAS_BACKEND=jax $(PYTEST) --dist worksteal -m "not slow" tests/contracts
 	! $(BIN)/python -c "import torch" 2>/dev/null || \
 	OMP_NUM_THREADS=1 KERAS_BACKEND=torch $(PYTEST) -m "not slow" $(CORE)
 
@@ -83,8 +84,8 @@ $(PEERS:%=.venv-%/bin/python):
 clean:
 	rm -rf .venv .venv-* build dist *.egg-info mobile/javascript/node_modules
 
-# Trains the person net that ships; CCP is the folder of Clothing Co-Parsing. An
-# hour and a quarter on 2 cores. A run that was stopped goes on where it was.
+# Train the nets that ship; CCP is the folder of Clothing Co-Parsing. Hours on 2 cores; what
+# was stopped goes on where it was.
 person: .venv/demo.installed
 	$(BIN)/kseg train $(CCP) --labels person -o runs/person --model unet \
 	    --model-arguments '{"filters": [12, 24, 40, 64, 96], "batch_norm": true, "dropout_rate": 0.0}' \
@@ -92,5 +93,14 @@ person: .venv/demo.installed
 	$(BIN)/kseg train $(CCP) --labels person -o runs/person_fine --start runs/person/best.keras \
 	    --epochs 15 --learning-rate 0.0005 --weight-decay 0.02 --dice-weight 1 \
 	    --smallest-crop 0.6 --ema-momentum 0.99 --seed 1
-	cp runs/person_fine/best.keras mobile/weights/person.keras
-	cp runs/person_fine/model.tflite mobile/weights/person_float16.tflite
+	cp runs/person_fine/best.keras mobile/weights/person_large.keras
+	$(BIN)/python examples/train_person.py $(CCP) -o runs/person_small \
+	    --teacher mobile/weights/person_large.keras
+	cp runs/person_small/person.keras runs/person_small/person_*.tflite mobile/weights
+	$(BIN)/python examples/train_person_video.py $(CCP) -o runs/person_video \
+	    --start runs/person_small/person.keras
+	cp runs/person_video/person_video* mobile/weights
+
+clothes: .venv/demo.installed
+	$(BIN)/python examples/train_clothes.py $(CCP) -o runs/clothes
+	cp runs/clothes/clothes.keras runs/clothes/clothes_*.tflite mobile/weights

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.ndimage import label
 
 from kseg.mobile.images import read_image, resize_map
-from kseg.mobile.segmenter import forget_frames, load
+from kseg.mobile.segmenter import forget_frames
 from kseg.postprocess import refine_edges
 
 _LEAST = 0.001  # of the photo; less is a mistake of the net
@@ -54,6 +54,8 @@ def person_alpha(photo, segmenter, threshold):
 
 def shipped_person_net():
     """Opens the person net that ships."""
+    from kseg.mobile.segmenter import load
+
     return load("person_float16")
 
 
