@@ -67,8 +67,7 @@ def compare_exports(folder, arguments):
 def compare_precisions(folder, arguments):
     """Prints latency and size of the nets of photos that ship, float32 and full_int8."""
     print(f"\nnets that ship, {conditions(arguments)}")
-    nets = [path for path in WEIGHTS.glob("*.keras") if "video" not in path.stem]
-    for path in sorted(nets):
+    for path in sorted(WEIGHTS.glob("*.keras")):
         segmenter = kseg.load(path)
         size = None if segmenter.input_size else arguments.size
         files, reports = {}, {}

@@ -40,20 +40,17 @@ def main():
     truth = np.stack(
         [read_mask(path) > 127 for path in sorted(arguments.masks.iterdir())]
     )
-    nets = {
-        arguments.single: kseg.mobile.ImageSegmenter,
-        arguments.video: kseg.mobile.VideoSegmenter,
-    }
+    if len(frames) != len(truth):
+        parser.error(f"{len(frames)} frames, but {len(truth)} masks")
+    nets = arguments.single, arguments.video
     times = in_turn({path: path for path in nets}, threads=1, rounds=200)
     table = Table("net", "ms", "steadied", "IoU", "flicker")
-    for path, open_net in nets.items():
+    for path in nets:
         for momentum in (0, 0.9):
-            matte = Matte(open_net(path), momentum=momentum)
-            found = [matte(frame) > 0.5 for frame in track(frames, path.name)]
+            matte = Matte(kseg.load(path), momentum=momentum)
+            found = np.stack([matte(frame) > 0.5 for frame in track(frames, path.name)])
             flicker = kseg.metrics.FlickerRate(2)
-            flicker.update_state(
-                truth[None].astype(int), np.stack(found)[None].astype(int)
-            )
+            flicker.update_state(truth[None].astype(int), found[None].astype(int))
             iou = (found & truth).sum() / (found | truth).sum()
             table.add_row(
                 path.name,

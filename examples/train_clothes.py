@@ -36,7 +36,7 @@ def main():
     parser.add_argument("data", help="folder of Clothing Co-Parsing")
     parser.add_argument("-o", "--output", type=Path, default=Path("runs/clothes"))
     parser.add_argument("--large", action="store_true", help="no limit on the size")
-    parser.add_argument("--epochs", type=int, default=80)
+    parser.add_argument("--epochs", type=int, default=60)
     arguments = parser.parse_args()
     train, validation = (
         kseg.data.datasets.open_dataset(arguments.data, split, "clothes")

@@ -123,7 +123,6 @@ def fine_tune(net, batches, folder, epochs):
         folder / "fine_tuning", delete_checkpoint=False
     )
     net.fit(batches, epochs=epochs, callbacks=[backup], verbose=2)
-    optimizer.finalize_variable_values(net.trainable_variables)
     kseg.training.recalibrate_batch_norm(net, batches)
     # Without the optimizer, which would take two thirds of the file.
     copy = keras.models.clone_model(net)

@@ -140,7 +140,7 @@ class ImageSegmenter:
     def __repr__(self):
         source = self.model if isinstance(self.model, str | Path) else self.model.name
         return (
-            f"<ImageSegmenter {source}: input {self.input_size}, "
+            f"<{type(self).__name__} {source}: input {self.input_size}, "
             f"{self.num_classes} classes>"
         )
 
@@ -156,6 +156,14 @@ class VideoSegmenter(ImageSegmenter):
         model: Path of a `.tflite` that takes frames by the name "image", and state.
         **options: `labels`, `activation`, `num_threads` and `output_confidence_masks`,
             as in `ImageSegmenter`.
+
+    Attributes are those of `ImageSegmenter`. Frames of two videos must not be mixed: one
+    segmenter for each.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        TypeError: If `model` is no path.
+        ValueError: If the file is damaged, or has no state.
 
     Example:
 

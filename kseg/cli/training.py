@@ -22,7 +22,7 @@ from kseg.cli.shell import (
     print_results,
     warnings_as_notes,
 )
-from kseg.files import write_whole
+from kseg.files import checked_path, write_whole
 
 
 @app.command()
@@ -120,7 +120,7 @@ def evaluate(
     split: Split = Split.validation,
     labels: Labels = None,
     worst: Annotated[
-        Path | None, typer.Option(help="A picture to draw of the worst photos.")
+        Path | None, typer.Option(help="A .png or .jpg to draw of the worst photos.")
     ] = None,
 ):
     """Compare a net's masks with the truth, at the photos' own size."""
@@ -128,6 +128,9 @@ def evaluate(
     import kseg
     from kseg import data, training
 
+    if worst is not None:
+        suffix = worst.suffix if worst.suffix == ".jpg" else ".png"
+        worst = checked_path(worst, suffix, "worst")
     segmenter = kseg.load(model)
     dataset = data.datasets.open_dataset(folder, split=str(split), labels=labels)
     print_results(

@@ -1,9 +1,12 @@
 """The photos that a segmenter gets most wrong, as a picture."""
 
+import heapq
+
 import numpy as np
 from rich.progress import track
 
-from kseg import plot
+from kseg import metrics, plot
+from kseg.data.batches import check_integer
 from kseg.training.evaluation import category_mask, check_pair
 
 
@@ -22,20 +25,19 @@ def draw_worst(segmenter, dataset, count: int = 6):
         PIL image of mode `"RGB"`, the worst photo first, two photos in a row.
 
     Raises:
-        TypeError: As `kseg.training.evaluate`.
-        ValueError: As `kseg.training.evaluate`; if `count` is not positive.
+        TypeError: As `kseg.training.evaluate`; if `count` is no integer.
+        ValueError: As `kseg.training.evaluate`; if `count` is not positive, or there is
+            no photo.
     """
     check_pair(segmenter, dataset)
-    if count < 1:
-        raise ValueError(f"`count` must be a positive integer. Received: count={count}")
-    found = []
-    for index, sample in enumerate(track(dataset, "Looking at each", transient=True)):
-        predicted = category_mask(segmenter, sample.image)
-        share = photo_iou(sample.mask, predicted, dataset)
-        found.append((share, index, predicted))
-    found.sort(key=lambda entry: entry[:2])
+    count = check_integer("count", count, 1)
+    if len(dataset) == 0:
+        raise ValueError(f"`dataset` must hold a photo. Received: dataset={dataset!r}")
+    found = heapq.nsmallest(
+        count, _answers(segmenter, dataset), key=lambda answer: answer[:2]
+    )
     tiles, titles = [], []
-    for share, index, predicted in found[:count]:
+    for iou, index, predicted in found:
         sample = dataset[index]
         painted = (
             plot.overlay(
@@ -44,19 +46,23 @@ def draw_worst(segmenter, dataset, count: int = 6):
             for mask in (sample.mask, predicted)
         )
         tiles += [sample.image, *painted]
-        titles += [str(sample.id), "truth", f"IoU {share:.2f}"]
+        titles += [str(sample.id), "truth", f"IoU {iou:.2f}"]
     return plot.sheet(tiles, titles, columns=6, tile=(300, 200))
 
 
-def photo_iou(truth, predicted, dataset):
-    """Mean IoU of one photo over the classes that are in it; 1 if none is."""
-    known = truth != dataset.ignore_class
-    truth, predicted = truth[known], predicted[known]
-    foreground = range(int(dataset.num_classes == 2), dataset.num_classes)
-    shares = []
-    for label in foreground:
-        either = np.sum((truth == label) | (predicted == label))
-        if either:
-            both = np.sum((truth == label) & (predicted == label))
-            shares.append(both / either)
-    return float(np.mean(shares)) if shares else 1.0
+def _answers(segmenter, dataset):
+    """IoU, index and mask of each photo; an IoU of 1 where no class is known."""
+    metric = metrics.SegmentationMetrics(
+        dataset.num_classes,
+        metrics=("mean_iou", "iou"),
+        ignore_class=dataset.ignore_class,
+    )
+    name = "iou_1" if dataset.num_classes == 2 else "mean_iou"
+    for index, sample in enumerate(track(dataset, "Looking at each", transient=True)):
+        predicted = category_mask(segmenter, sample.image)
+        metric.reset_state()
+        metric.update_state(
+            np.asarray(sample.mask, "int32")[None], predicted.astype("int32")[None]
+        )
+        iou = float(metric.result()[name])
+        yield 1.0 if np.isnan(iou) else iou, index, predicted

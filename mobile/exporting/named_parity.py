@@ -9,8 +9,8 @@ import numpy as np
 
 from kseg.mobile.exporting.keras_model import check_scores
 from kseg.mobile.exporting.parity import Parity, compare
-from kseg.mobile.tflite.litert_net import activate, from_tensor, to_tensor
-from kseg.mobile.tflite.runtime import open_interpreter
+from kseg.mobile.tflite.litert_net import activate
+from kseg.mobile.tflite.named_net import NamedNet
 
 # What outputs that are no scores may lose: the root mean square of the difference, over
 # that of the values. For int8 this is 14 dB of signal over noise, enough to feed a state
@@ -39,27 +39,6 @@ class NamedParity(Parity):
             for name, error in self.relative_errors.items()
             if not error <= limit
         ]
-
-
-class NamedNet:
-    """Runs a `.tflite` by the names of its inputs and outputs.
-
-    Args:
-        content: The content of a file with one signature.
-    """
-
-    def __init__(self, content: bytes):
-        interpreter = open_interpreter(content)
-        self._run = interpreter.get_signature_runner()
-
-    def __call__(self, values: dict) -> dict:
-        """Returns what the file gives: float32 scores and state, integer class ids."""
-        inputs = self._run.get_input_details()
-        outputs = self._run.get_output_details()
-        found = self._run(
-            **{name: to_tensor(x, inputs[name]) for name, x in values.items()}
-        )
-        return {name: from_tensor(x, outputs[name]) for name, x in found.items()}
 
 
 def walk(run: Callable, samples, state: dict) -> Iterator[tuple[dict, dict]]:

@@ -9,6 +9,7 @@ from kseg.mobile.images import read_image
 from kseg.mobile.scenarios.photos import as_color, check_share, like
 from kseg.mobile.scenarios.recoloring import recolor
 from kseg.mobile.scenarios.subjects import part_alpha
+from kseg.mobile.segmenter import forget_frames
 
 # Labels of the parts, in CelebAMask-HQ and elsewhere.
 PARTS = {
@@ -67,6 +68,7 @@ def makeup(
     dyes = {part: as_color(color, part) for part, color in colors.items()}
     photo = result = read_image(image)
     if segmenter is not None and masks is None:
+        forget_frames(segmenter)
         found = segmenter.segment(photo)  # once for all parts
         segmenter = SimpleNamespace(
             segment=lambda _: found, labels=getattr(segmenter, "labels", None)

@@ -54,7 +54,7 @@ def person_alpha(photo, segmenter, threshold):
 
 def shipped_person_net():
     """Opens the person net that ships."""
-    from kseg.mobile.segmenter import load
+    from kseg.mobile.segmenter import load  # late, so that a test can stand in for it
 
     return load("person_float16")
 
@@ -117,6 +117,7 @@ def part_alpha(photo, segmenter, names, mask=None, least: float = _LEAST):
             f"Received: {'none' if mask is None else 'both'}"
         )
     if mask is None:
+        forget_frames(segmenter)
         confidence = part_confidence(photo, segmenter, names)
         confidence = keep_subjects(confidence, least=least)
         return None if confidence is None else refine_edges(photo, confidence)

@@ -39,12 +39,12 @@ class LiteRTNet:
         inputs = self._interpreter.get_input_details()
         outputs = self._interpreter.get_output_details()
         shapes = [tuple(map(int, end["shape"])) for end in (*inputs, *outputs)]
-        if takes_state(self._interpreter):
-            raise StateError(
-                "`model` must be a file of single images; `kseg.mobile.VideoSegmenter` "
-                f"runs one with state. Received: {shapes} in {name}"
-            )
         if not segments_images(self._interpreter):
+            if takes_state(self._interpreter):
+                raise StateError(
+                    "`model` must be a file of single images; `kseg.mobile."
+                    f"VideoSegmenter` runs one with state. Received: {shapes} in {name}"
+                )
             raise ValueError(
                 "`model` must have one input of shape (1, height, width, channels) and "
                 f"one output of scores or class ids. Received: {shapes} in {name}"
@@ -102,20 +102,10 @@ def takes_state(interpreter) -> bool:
     Args:
         interpreter: Of the file.
     """
-    inputs, outputs = end_names(interpreter)
-    return not set(inputs).isdisjoint(outputs)
-
-
-def end_names(interpreter) -> tuple[list[str], list[str]]:
-    """Returns the names of inputs and outputs; none without exactly one signature.
-
-    Args:
-        interpreter: Of the file.
-    """
     signatures = list(interpreter.get_signature_list().values())
     if len(signatures) != 1:
-        return [], []
-    return signatures[0]["inputs"], signatures[0]["outputs"]
+        return False
+    return not set(signatures[0]["inputs"]).isdisjoint(signatures[0]["outputs"])
 
 
 def to_tensor(values: np.ndarray, details: dict) -> np.ndarray:

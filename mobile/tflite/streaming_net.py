@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from kseg.mobile.tflite.litert_net import end_names, from_tensor, to_tensor
-from kseg.mobile.tflite.runtime import open_interpreter
+from kseg.mobile.tflite.named_net import NamedNet
 
 
 class StreamingNet:
@@ -19,7 +18,7 @@ class StreamingNet:
     Attributes:
         input_size: `(height, width)` of the frames.
         channels: Channels of the frames.
-        num_classes: Channels of the scores.
+        num_classes: Channels of the scores; `None` for a file that gives class ids.
         labels: Names of the classes: none, such a file does not have them.
         activation: What makes the scores probabilities.
     """
@@ -29,23 +28,23 @@ class StreamingNet:
     def __init__(
         self, content: bytes, name: str = "model", num_threads: int | None = None
     ):
-        interpreter = open_interpreter(content, num_threads=num_threads, name=name)
-        inputs, outputs = end_names(interpreter)
+        self._net = NamedNet(content, name, num_threads)
+        inputs, outputs = self._net.inputs, self._net.outputs
         frames = [key for key in inputs if key not in outputs]
         scores = [key for key in outputs if key not in inputs]
-        if frames == [*inputs] or frames != ["image"] or len(scores) != 1:
+        has_state = len(inputs) > len(frames)
+        if not has_state or frames != ["image"] or len(scores) != 1:
             raise ValueError(
                 "`model` must take frames called 'image' and state, and give scores and "
                 f"the state. Received: {name} from {', '.join(inputs)} to "
                 f"{', '.join(outputs)}"
             )
-        self._run = interpreter.get_signature_runner()
-        self._inputs = self._run.get_input_details()
-        self._outputs = self._run.get_output_details()
         (self._scores,) = scores
-        shape = tuple(map(int, self._inputs["image"]["shape"]))
-        self.input_size, self.channels = shape[1:3], shape[3]
-        self.num_classes = int(self._outputs[self._scores]["shape"][-1])
+        _, height, width, self.channels = map(int, inputs["image"]["shape"])
+        self.input_size = height, width
+        self.num_classes = None
+        if outputs[self._scores]["dtype"] not in (np.int32, np.int64):
+            self.num_classes = int(outputs[self._scores]["shape"][-1])
         self.activation = "none"
         if self._scores == "logits":
             self.activation = "sigmoid" if self.num_classes == 1 else "softmax"
@@ -59,7 +58,7 @@ class StreamingNet:
         """Forgets the frames before."""
         self._state = {
             name: np.zeros(end["shape"], "float32")
-            for name, end in self._inputs.items()
+            for name, end in self._net.inputs.items()
             if name != "image"
         }
 
@@ -73,10 +72,6 @@ class StreamingNet:
             float32 scores of shape `(1, height, width, num_classes)`, or integer class
             ids as the file gives them.
         """
-        values = {"image": images, **self._state}
-        found = self._run(
-            **{key: to_tensor(x, self._inputs[key]) for key, x in values.items()}
-        )
-        found = {key: from_tensor(x, self._outputs[key]) for key, x in found.items()}
-        self._state = {key: found[key] for key in self._state}
+        found = self._net({"image": images, **self._state})
+        self._state = {name: found[name] for name in self._state}
         return found[self._scores]

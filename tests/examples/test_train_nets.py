@@ -1,6 +1,8 @@
 """The examples that train the nets that ship, on a few photos for an epoch."""
 
 import json
+import runpy
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -8,6 +10,8 @@ import pytest
 
 import kseg
 from kseg.data.datasets import CCP
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 pytestmark = pytest.mark.slow
 
@@ -31,6 +35,22 @@ def test_train_person_writes_files_and_their_figures(
     tuned = keras.saving.load_model(folder / "person.keras", compile=False)
     kernels = [net.get_layer("scores").get_weights()[0] for net in (started, tuned)]
     assert not np.array_equal(*kernels)
+
+
+def test_a_teacher_says_half_of_what_is_learnt():
+    script = runpy.run_path(EXAMPLES / "train_person.py")
+    keras.utils.set_random_seed(0)
+    teacher = kseg.models.fpn((64, 64, 3), 1, activation="sigmoid")
+    images = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype("float32")
+    masks = np.tile(np.uint8([0, 1, 255, 1]), (2, 64, 16))
+    batches = [(images, masks)]
+    _, alone, known = script["SoftMasks"](batches, None)[0]
+    np.testing.assert_array_equal(alone[..., 0], masks == 1)
+    np.testing.assert_array_equal(known, masks != 255)
+    _, taught, _ = script["SoftMasks"](batches, teacher)[0]
+    said = np.asarray(teacher(images)), np.asarray(teacher(images[:, :, ::-1]))
+    said = (said[0] + said[1][:, :, ::-1]) / 2
+    np.testing.assert_allclose(taught, (alone + said) / 2, atol=1e-5)
 
 
 def test_train_person_video_begins_with_the_net_of_single_images(

@@ -76,6 +76,21 @@ def test_a_reset_segmenter_is_a_new_one(file, streets):
     np.testing.assert_array_equal(found, expected)
 
 
+def test_class_ids_have_as_many_classes_as_there_are_names(model, streets, tmp_path):
+    path = tmp_path / "ids.tflite"
+    options = {"calibration": streets[0][:4], "verbose": False}
+    mobile.export(model, path, output="category_mask", **options)
+    assert VideoSegmenter(path).num_classes is None
+    segmenter = VideoSegmenter(path, labels=["background", "bright"])
+    assert "VideoSegmenter" in repr(segmenter)
+    mask = np.zeros(SIZE)
+    for frame in streets[0][:3]:
+        mask = brightness(frame, mask)
+        found = segmenter.segment(frame).category_mask
+        decided = np.abs(mask - 0.5) > 1e-3
+        np.testing.assert_array_equal(found[decided], (mask > 0.5)[decided])
+
+
 def test_a_file_without_state_is_refused(exported):
     with pytest.raises(ValueError, match="must take frames called 'image' and state"):
         VideoSegmenter(exported().path)

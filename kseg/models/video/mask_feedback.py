@@ -4,6 +4,10 @@ import keras
 from keras import layers
 
 from kseg.models.inference import output_kind
+from kseg.models.video.stages import check_image_model
+
+# Where a size is open, that of the scores shows at this one.
+_PROBE = 256
 
 
 def mask_feedback(model, *, name="mask_feedback"):
@@ -15,8 +19,8 @@ def mask_feedback(model, *, name="mask_feedback"):
     `kseg.models.video.Stream` and the exported file hand it on.
 
     Such a network is trained on single images, with masks that could be those of a frame
-    before in the fourth channel (section 3.1 of the paper): the true one, moved a little;
-    one that is wrong; none. `examples/train_person_streaming.py` does that.
+    before in the fourth channel: the true one, moved a little; one that is wrong; none.
+    `examples/train_person_video.py` does that.
 
     Reference:
     - [Real-time Hair Segmentation and Recoloring on Mobile GPUs](
@@ -65,26 +69,23 @@ def mask_feedback(model, *, name="mask_feedback"):
 
 
 def _check(model):
-    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
-        raise TypeError(
-            "`model` must be a functional `keras.Model`. "
-            f"Received: model={model!r} (of type {type(model).__name__})"
-        )
-    shapes = [tuple(x.shape) for x in (*model.inputs, *model.outputs)]
-    if len(model.inputs) != 1 or len(shapes[0]) != 4 or not (shapes[0][-1] or 0) > 1:
+    check_image_model(model)
+    shape, scores = model.inputs[0].shape, model.outputs[0].shape
+    if not shape[-1] or shape[-1] < 2:
         raise ValueError(
-            "`model` must take one image, with one channel more than the frames have. "
-            f"Received: model={model.name!r} with inputs {shapes[: len(model.inputs)]}"
+            "`model` must take one channel more than the frames have, two or more. "
+            f"Received: model={model.name!r} of images {shape}"
         )
-    ends = [len(model.outputs) == 1, shapes[-1][-1] == 1]
-    if not all(ends) or output_kind(model) != "probabilities":
+    if scores[-1] != 1 or output_kind(model) != "probabilities":
         raise ValueError(
             '`model` must have one class and end in a sigmoid: build it with `activation="'
-            f'sigmoid"`. Received: model={model.name!r} with outputs '
-            f"{shapes[len(model.inputs) :]}, {output_kind(model) or 'of no known kind'}"
+            f'sigmoid"`. Received: model={model.name!r} with {scores[-1]} channels of '
+            f"{output_kind(model) or 'no known kind'}"
         )
-    if shapes[-1][1:3] != shapes[0][1:3]:
+    size = tuple(n or _PROBE for n in shape[1:3])
+    made = model.compute_output_shape((1, *size, shape[-1]))[1:3]
+    if tuple(made) != size:
         raise ValueError(
             "`model` must give probabilities of the image's size. Received: "
-            f"model={model.name!r} from {shapes[0]} to {shapes[-1]}"
+            f"model={model.name!r}, which gives {tuple(made)} for {size}"
         )

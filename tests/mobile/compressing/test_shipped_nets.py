@@ -16,8 +16,9 @@ def test_nets_that_ship_keep_their_iou(name, data_dir, tmp_path):
     MobileNetV2-DeepLabv3 of TensorFlow's Model Garden on PASCAL VOC: mean IoU 75.30 in
     float, 73.95 quantized after training, 74.68 with quantization-aware training.
     """
-    train, validation = (  # CCP's labels are called like the nets
-        kseg.data.datasets.CCP(data_dir("ccp"), split, name)
+    labels = name.partition("_")[0]  # "person" of "person_large"
+    train, validation = (
+        kseg.data.datasets.CCP(data_dir("ccp"), split, labels)
         for split in ("train", "validation")
     )
     net = kseg.load(name).model

@@ -86,8 +86,8 @@ def test_clips_are_frames_one_after_the_other():
         np.testing.assert_allclose(scores, mask, atol=1e-5)
 
 
-def shrunk():
-    image = keras.Input((*SIZE, 4))
+def shrunk(size=SIZE):
+    image = keras.Input((*size, 4))
     x = keras.layers.AveragePooling2D(2)(image)
     return keras.Model(image, keras.layers.Conv2D(1, 1, activation="sigmoid")(x))
 
@@ -98,10 +98,11 @@ def shrunk():
         (lambda: net(classes=2, activation="softmax"), "must have one class"),
         (lambda: net(activation=None), "must have one class and end in a sigmoid"),
         (lambda: net(channels=1), "one channel more than the frames have"),
-        (lambda: mask_feedback(net()), "must take one image"),
+        (lambda: mask_feedback(net()), "must lead from one image to one map"),
         (shrunk, "probabilities of the image's size"),
+        (lambda: shrunk((None, None)), r"gives \(128, 128\) for \(256, 256\)"),
     ],
-    ids=["two-classes", "logits", "one-channel", "step", "smaller-scores"],
+    ids=["two-classes", "logits", "one-channel", "step", "half", "half-of-any-size"],
 )
 def test_other_networks_are_refused(build, expected):
     with pytest.raises(ValueError, match=expected):
