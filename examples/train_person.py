@@ -125,7 +125,7 @@ def fine_tune(net, batches, folder, epochs):
     net.fit(batches, epochs=epochs, callbacks=[backup], verbose=2)
     kseg.training.recalibrate_batch_norm(net, batches)
     # Without the optimizer, which would take two thirds of the file.
-    copy = keras.models.clone_model(net)
+    copy = keras.Model.from_config(net.get_config())
     copy.set_weights(net.get_weights())
     return copy
 
