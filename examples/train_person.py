@@ -55,9 +55,7 @@ def main():
     # Photos of all proportions are squeezed into a square; those of the data are upright.
     recipe = augment.Compose([behind, augment.standard(scale=(0.25, 1.0), aspect=2.0)])
     size = net.input_shape[1:3]
-    batches = kseg.data.loader(
-        train, 16, size, augment=recipe, mix=PersonMix(0.3), seed=1
-    )
+    batches = kseg.data.loader(train, 16, size, augment=recipe, seed=1)
     batches = SoftMasks(batches, teacher)
     net = fine_tune(net, batches, arguments.output, arguments.fine_epochs)
     write_whole(arguments.output / "person.keras", net.save)
@@ -79,31 +77,13 @@ def main():
 
 
 def blurred(photos):
-    """What is behind the people of the photos, so small that it is a blur of colours."""
+    """The photos so small that behind a person they are a blur of natural colours."""
     rng = np.random.default_rng(0)
-    pictures = []
-    for sample in photos:
-        side = int(rng.integers(8, 40))
-        behind = (sample.mask == 0).astype("float32")[..., None]
-        weights = shrunk(behind, side) + 1e-3  # where people are, the mean of the photo
-        mean = sample.image.mean((0, 1))
-        pixels = shrunk(sample.image * behind, side) + 1e-3 * mean
-        pictures.append((pixels / weights).astype("uint8"))
-    return pictures
-
-
-def shrunk(values, side):
-    """Means over the cells of a grid, `(side, side, channels)`."""
-    maps = [Image.fromarray(values[..., i]) for i in range(values.shape[-1])]
-    box = Image.Resampling.BOX
-    return np.stack([np.asarray(x.resize((side, side), box)) for x in maps], -1)
-
-
-class PersonMix(augment.Mix):
-    """Puts the people of one photo into another one: groups, of which there are few."""
-
-    def region(self, mask, rng):
-        return mask == 1
+    sides = rng.integers(8, 40, len(photos))
+    return [
+        np.asarray(Image.fromarray(sample.image).resize((side, side)))
+        for sample, side in zip(photos, sides, strict=True)
+    ]
 
 
 class SoftMasks(keras.utils.PyDataset):
