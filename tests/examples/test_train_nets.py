@@ -24,7 +24,7 @@ def test_train_person_writes_files_and_their_figures(
     if taught:
         kseg.models.fpn((256, 256, 3), 1, activation="sigmoid").save(teacher[1])
     folder = tmp_path / "out"
-    short = ["--epochs", 1, "--fine-epochs", 2]
+    short = ["--epochs", 20, "--fine-epochs", 10]  # fewer leave float16 too far off
     run_example("train_person.py", few_photos, "-o", folder, *short, *teacher)
     results = json.loads((folder / "results.json").read_text())
     photos = CCP(few_photos, "validation", "person")
@@ -62,7 +62,7 @@ def test_train_person_video_begins_with_the_net_of_single_images(
     folder = tmp_path / "out"
     start = ["--start", tmp_path / "single.keras"]
     script = run_example(
-        "train_person_video.py", few_photos, "-o", folder, *start, "--epochs", 1
+        "train_person_video.py", few_photos, "-o", folder, *start, "--epochs", 20
     )
     frame = np.random.default_rng(0).integers(0, 256, (256, 256, 3), "uint8")
     inputs = {"image": frame[None], "mask": np.ones((1, 256, 256, 1), "float32")}
@@ -85,7 +85,7 @@ def test_train_clothes_tells_the_iou_of_every_class(
     few_photos, tmp_path, run_example, capsys
 ):
     folder = tmp_path / "out"
-    run_example("train_clothes.py", few_photos, "-o", folder, "--epochs", 1)
+    run_example("train_clothes.py", few_photos, "-o", folder, "--epochs", 30)
     results = json.loads((folder / "results.json").read_text())
     assert [*results] == [
         "clothes.keras",
