@@ -113,9 +113,12 @@ class SoftMasks(keras.utils.PyDataset):
 
 def fine_tune(net, batches, folder, epochs):
     """Trains at a rate that falls to zero, and averages the weights over the steps."""
-    rate = keras.optimizers.schedules.CosineDecay(1e-3, epochs * len(batches))
+    steps = epochs * len(batches)
     optimizer = keras.optimizers.AdamW(
-        rate, weight_decay=0.02, use_ema=True, ema_momentum=0.99
+        keras.optimizers.schedules.CosineDecay(1e-3, steps),
+        weight_decay=0.02,
+        use_ema=True,
+        ema_momentum=max(0.0, min(0.99, 1 - 10 / steps)),  # less where steps are few
     )
     net.compile(optimizer, "binary_crossentropy")
     backup = keras.callbacks.BackupAndRestore(

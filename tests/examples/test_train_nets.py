@@ -24,7 +24,7 @@ def test_train_person_writes_files_and_their_figures(
     if taught:
         kseg.models.fpn((256, 256, 3), 1, activation="sigmoid").save(teacher[1])
     folder = tmp_path / "out"
-    short = ["--epochs", 20, "--fine-epochs", 10]  # fewer leave float16 too far off
+    short = ["--epochs", 2, "--fine-epochs", 60]  # fewer leave float16 too far off
     run_example("train_person.py", few_photos, "-o", folder, *short, *teacher)
     results = json.loads((folder / "results.json").read_text())
     photos = CCP(few_photos, "validation", "person")
