@@ -65,7 +65,7 @@ def compare_exports(folder, arguments):
 
 
 def compare_precisions(folder, arguments):
-    """Prints latency and size of the nets of photos that ship, float32 and full_int8."""
+    """Prints latency and size of the nets that ship, in float32 and full_int8."""
     print(f"\nnets that ship, {conditions(arguments)}")
     for path in sorted(WEIGHTS.glob("*.keras")):
         segmenter = kseg.load(path)

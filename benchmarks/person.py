@@ -33,8 +33,7 @@ def main():
     parser.add_argument("--portraits", type=Path, help="folder of `images` and `alpha`")
     parser.add_argument("--nets", type=Path, nargs="*", help="default: those that ship")
     arguments = parser.parse_args()
-    ways = ("float16", "int8")
-    nets = arguments.nets or [WEIGHTS / f"person_{way}.tflite" for way in ways]
+    nets = arguments.nets or sorted(WEIGHTS.glob("person*.tflite"))
     photos = kseg.data.datasets.open_dataset(arguments.data, "validation", "person")
     table = Table("file", "bytes", "ms", "of the peer's", "CCP", "portraits")
     with tempfile.TemporaryDirectory() as folder:

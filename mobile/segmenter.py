@@ -148,9 +148,8 @@ class ImageSegmenter:
 class VideoSegmenter(ImageSegmenter):
     """Segments the frames of a video, in order, with a `.tflite` that has state.
 
-    Such as the person net for videos, which sees its mask of the frame before: see
-    `kseg.models.video.mask_feedback`. A Keras model is driven by
-    `kseg.models.video.Stream`, which has schedules too.
+    Such as a net of `kseg.models.video.mask_feedback`, which sees its mask of the frame
+    before. A Keras model is driven by `kseg.models.video.Stream`, which has schedules too.
 
     Args:
         model: Path of a `.tflite` that takes frames by the name "image", and state.
@@ -167,7 +166,7 @@ class VideoSegmenter(ImageSegmenter):
 
     Example:
 
-    >>> segmenter = VideoSegmenter("person_video_float16.tflite")
+    >>> segmenter = VideoSegmenter("net_with_state.tflite")
     >>> for frame in kseg.data.video.Video("in.mp4"):
     ...     mask = segmenter.segment(frame).category_mask
     """
