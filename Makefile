@@ -97,6 +97,8 @@ person: .venv/demo.installed
 	$(BIN)/python examples/train_person.py $(CCP) -o runs/person_small \
 	    --teacher mobile/weights/person_large.keras
 	cp runs/person_small/person.keras runs/person_small/person_*.tflite mobile/weights
+	$(BIN)/python examples/train_person_video.py $(CCP) -o runs/person_video
+	cp runs/person_video/person_video_float16.tflite mobile/weights
 
 clothes: .venv/demo.installed
 	$(BIN)/python examples/train_clothes.py $(CCP) -o runs/clothes

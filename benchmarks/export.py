@@ -1,7 +1,9 @@
 """kseg's export beside `model.export(format="litert")` of Keras, and int8 beside float.
 
 The same DeepLabv3+ with a MobileNetV2 goes through both exports; then every net that
-ships is exported in float32 and in full_int8. The files run in turn, image by image, so
+ships is exported in float32 and in full_int8: once with the images and scores of the
+float32 file, so that the two do the same, and once with bytes, as cameras have them, which
+LiteRT turns into int8 and back one by one. The files run in turn, image by image, so
 that a load of the machine meets them alike; the figures are medians of LiteRT with
 XNNPACK, and ratios. Weights are random in the first part, for latency depends on none.
 
@@ -24,6 +26,11 @@ from kseg.mobile.tflite.graph import op_counts
 from kseg.mobile.tflite.runtime import native_log, open_interpreter
 
 CLASSES = 21
+WAYS = (
+    ("float32", "float32", None),
+    ("int8 of floats", "full_int8", "float32"),
+    ("int8 of bytes", "full_int8", "uint8"),
+)
 WARM_UP = 5
 
 
@@ -71,27 +78,25 @@ def compare_precisions(folder, arguments):
         segmenter = kseg.load(path)
         size = None if segmenter.input_size else arguments.size
         files, reports = {}, {}
-        for precision in ("float32", "full_int8"):
-            files[precision] = folder / f"{path.stem}_{precision}.tflite"
-            reports[precision] = kseg.mobile.export(
+        for name, precision, dtype in WAYS:
+            files[name] = folder / f"{path.stem}_{name.replace(' ', '_')}.tflite"
+            reports[name] = kseg.mobile.export(
                 segmenter.model,
-                files[precision],
+                files[name],
                 size=size,
                 precision=precision,
+                input_dtype=dtype,
                 calibration=PHOTOS,
                 verbose=False,
             )
         times = in_turn(files, arguments.threads, arguments.rounds)
-        ratio = times["float32"] / times["full_int8"]
-        row = "  ".join(
-            f"{precision} {times[precision]:7.2f} ms {megabytes(files[precision])}"
-            for precision in files
-        )
-        parity = reports["full_int8"].parity
-        print(
-            f"{path.stem:10} {row}  {ratio:.2f} times as fast, mean IoU "
-            f"{parity.mean_iou:.4f} against Keras"
-        )
+        print(path.stem)
+        for name, file in files.items():
+            print(
+                f"  {name:16} {times[name]:7.2f} ms {megabytes(file)}  "
+                f"{times['float32'] / times[name]:5.2f} times as fast, mean IoU "
+                f"{reports[name].parity.mean_iou:.4f} against Keras"
+            )
 
 
 def in_turn(files, threads, rounds):

@@ -111,7 +111,7 @@ class SoftMasks(keras.utils.PyDataset):
         self.batches.on_epoch_end()
 
 
-def fine_tune(net, batches, folder, epochs):
+def fine_tune(net, batches, folder, epochs, loss="binary_crossentropy"):
     """Trains at a rate that falls to zero, and averages the weights over the steps."""
     steps = epochs * len(batches)
     optimizer = keras.optimizers.AdamW(
@@ -120,7 +120,7 @@ def fine_tune(net, batches, folder, epochs):
         use_ema=True,
         ema_momentum=max(0.0, min(0.99, 1 - 10 / steps)),  # less where steps are few
     )
-    net.compile(optimizer, "binary_crossentropy")
+    net.compile(optimizer, loss)
     backup = keras.callbacks.BackupAndRestore(
         folder / "fine_tuning", delete_checkpoint=False
     )

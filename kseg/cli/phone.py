@@ -50,7 +50,8 @@ def export(
         typer.Option(help="Of the images that the file resizes itself: 720x1280."),
     ] = None,
     input_dtype: Annotated[
-        str | None, typer.Option(help="Of full_int8: uint8 or float32.")
+        str | None,
+        typer.Option(help="Of full_int8, and of its scores: uint8 or float32."),
     ] = None,
     keep_float: Annotated[
         list[str] | None,

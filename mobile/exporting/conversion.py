@@ -104,7 +104,8 @@ def convert(
         calibration: Images for full integer quantization, or `None`.
         learned_ranges: Take the ranges of all that is computed from the function, which
             rounds as `kseg.mobile.quantize_aware` makes it.
-        input_dtype: Of the image, in integers: `"uint8"` or `"float32"`.
+        input_dtype: Of the image and of the scores, in integers: `"uint8"` or
+            `"float32"`.
 
     Returns:
         The content of a `.tflite`.
@@ -125,7 +126,7 @@ def convert(
     if calibration is not None or learned_ranges:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.inference_input_type = getattr(tf, input_dtype)
-        converter.inference_output_type = tf.uint8
+        converter.inference_output_type = getattr(tf, input_dtype)
     if calibration is not None:
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.representative_dataset = lambda: ([image] for image in calibration)

@@ -45,7 +45,7 @@ def export(
 
     In a file of several inputs and outputs each has, in the signature, the name that it
     has in Keras; the report lists them, and which of them are state. `"full_int8"` takes
-    images and gives scores as uint8, all else as float32. A video network in parts is
+    images and gives scores as uint8, if not asked otherwise, all else as float32. A video network in parts is
     several files: `kseg.mobile.export_parts`.
 
     Args:
@@ -75,8 +75,9 @@ def export(
             model ends in, which costs a fraction, and ids are repeated to full size.
         camera_size: `(height, width)` of the images that the file takes and gives,
             resized to the net's `size` and back inside of it. `None` takes `size`.
-        input_dtype: Of `"full_int8"`: `"uint8"`, the default, or `"float32"`; the values
-            are 0-255 either way.
+        input_dtype: Of `"full_int8"`: `"uint8"`, the default, or `"float32"`, and the
+            scores are of the same: such a file takes the place of a `"float32"` one. The
+            image is 0-255 either way.
         keep_float: Names of layers, or patterns such as `"head*"`, that the integer
             precisions leave in float; `report.sensitivity()` says which are worth it.
         labels: Names of the classes, written into the file. For a one-class net the

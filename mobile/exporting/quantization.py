@@ -55,13 +55,13 @@ class Quantization:
 
         Args:
             keep_float: Patterns for the names of layers that are left as they are.
-            input_dtype: Of the image in a file of `"full_int8"`.
+            input_dtype: Of the image and the scores in a file of `"full_int8"`.
 
         Returns:
             The content of a `.tflite`. That of `"full_int8"` has a uint8 input, which for
-            images is the pixel's own value, and a uint8 output; class ids stay integers.
-            With dicts all but images and scores are float32: what one frame leaves goes
-            into the next as it is.
+            images is the pixel's own value, and a uint8 output, or float32 for both;
+            class ids stay integers. With dicts all but images and scores are float32:
+            what one frame leaves goes into the next as it is.
 
         Raises:
             ExportError: If the quantizer cannot do it.
@@ -113,15 +113,19 @@ class Quantization:
         if isinstance(self._images[0], dict):
             images = self._images[0]
             pixels = {name for name, x in images.items() if x.dtype == np.uint8}
-            pixels = pixels if input_dtype == "uint8" else set()
-            ends = {name for names in signature(content) for name in names}
             # A name may be an input and an output both; images and scores never are.
-            return uint8_interface(content, ends - pixels - {self._scores})
+            integers = pixels | {self._scores} if input_dtype == "uint8" else set()
+            return uint8_interface(content, _ends(content) - integers)
         if input_dtype == "float32":
-            return uint8_interface(content, set(signature(content)[0]))
+            return uint8_interface(content, _ends(content))
         content = uint8_interface(content)
         # A first layer that is left in float takes its image as a float.
         return uint8_input(content) if self._images[0].dtype == np.uint8 else content
+
+
+def _ends(content):
+    """Returns the names of all inputs and outputs."""
+    return {name for names in signature(content) for name in names}
 
 
 def _fits(pattern, layer):

@@ -127,6 +127,11 @@ class Editor:
         """Returns the type of a tensor, such as `"INT8"`."""
         return TYPE_NAMES[self.tensors[index].type]
 
+    def quantization(self, index: int) -> tuple[float, int]:
+        """Returns scale and zero point of a tensor that has one of each."""
+        found = self.tensors[index].quantization
+        return float(found.scale[0]), int(found.zeroPoint[0])
+
     def tensor(self, name, shape, dtype, quantization=None, data=None) -> int:
         """Adds a tensor and returns its index.
 

@@ -81,6 +81,52 @@ def test_train_person_video_begins_with_the_net_of_single_images(
     assert np.abs(segmenter.segment(frame).confidence_masks - answer).max() > 1e-3
 
 
+def test_clips_are_photos_that_move_with_their_masks(script):
+    squares = np.zeros((6, 64, 64), "uint8")
+    squares[:, 20:40, 24:44] = 1
+    images = np.repeat(60 + 120.0 * squares[..., None], 3, axis=-1).astype("float32")
+    squares[:, 0] = 255
+    clips = script["Clips"](Photos([(images, squares)]), frames=4)
+    seen, truth, known = clips[0]
+    assert seen.shape == (6, 4, 64, 64, 3)
+    assert truth.shape == (6, 4, 64, 64, 1)
+    assert known.shape == (6, 4, 64, 64)
+    still = [np.array_equal(one[0], one[3]) for one in truth]
+    assert 0 < sum(still) < 6
+    # Bright where the person is, in every frame, whatever its noise.
+    sure = ((truth < 0.01) | (truth > 0.99))[..., 0]
+    assert ((seen.mean(-1) > 120) == (truth[..., 0] > 0.5))[sure].mean() > 0.999
+    assert np.ptp(seen[still.index(True), :, 30, 50, 0]) > 0
+    assert known.min() == 0
+    assert known.mean() > 0.9
+    np.testing.assert_array_equal(clips[0][0], seen)
+    clips.on_epoch_end()
+    assert not np.array_equal(clips[0][0], seen)
+
+
+def test_what_changes_without_a_reason_costs(script):
+    truth = np.zeros((1, 2, 1, 3, 1), "float32")
+    truth[0, 1, 0, 2] = 1
+    found = np.full(truth.shape, 0.5, "float32")
+    found[0, 1, 0, 1:] = 0.75
+    loss = np.asarray(script["steady"](truth, found))
+    errors = -np.log([[[0.5, 0.5, 0.5]], [[0.5, 0.25, 0.75]]])
+    errors[1, 0, 1] += script["FLICKER_WEIGHT"] * 0.25**2
+    np.testing.assert_allclose(loss[0], errors, rtol=1e-5)
+
+
+class Photos(list):
+    def on_epoch_end(self):
+        pass
+
+
+@pytest.fixture(scope="module")
+def script():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(EXAMPLES)
+        return runpy.run_path(EXAMPLES / "train_person_video.py")
+
+
 def test_train_clothes_tells_the_iou_of_every_class(
     few_photos, tmp_path, run_example, capsys
 ):

@@ -11,6 +11,7 @@ from kseg.data.datasets.dataset import Sample
 from kseg.mobile import ExportError, quantize_aware
 from kseg.mobile.exporting.parity import compare
 from kseg.mobile.tflite.graph import float_operations
+from kseg.mobile.tflite.operations import read_operations
 
 SIZE = (64, 96)
 
@@ -125,14 +126,21 @@ def test_the_file_has_pixels_in_and_computes_in_integers(file):
     assert (inputs["dtype"], inputs["quantization"]) == (np.uint8, (1.0, 0))
     assert (outputs["dtype"], outputs["quantization"]) == (np.uint8, (1 / 256, 0))
     # But for what `integer_kernels.use_fast_kernels` puts in float: the softmax at the
-    # end, and the activation behind the transposed convolution.
-    assert set(float_operations(report.path.read_bytes())) <= {"RELU", "SOFTMAX"}
+    # end, in parts, and the activation behind the transposed convolution.
+    floats = float_operations(report.path.read_bytes())
+    assert floats == ["CONV_2D", "DIV", "EXP", "RELU"]
+    types = [
+        operation.inputs[0].dtype
+        for operation, _ in read_operations(report.path)
+        if operation.name == "CONV_2D"
+    ]
+    assert types.count("FLOAT32") == 1  # which sums the channels
     kinds = [
         details["dtype"]
         for details in interpreter.get_tensor_details()
         if len(details["shape"]) == 4
     ]
-    assert kinds.count(np.float32) <= 4
+    assert kinds.count(np.float32) == 7  # two of the activation, five of the softmax
     assert kinds.count(np.int8) > 15
     assert report.ops["DEPTHWISE_CONV_2D"] == 1
     assert "HARD_SWISH" not in report.ops

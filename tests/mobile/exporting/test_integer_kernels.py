@@ -1,4 +1,4 @@
-"""What int8 files compute in float: the same answers, by kernels that XNNPACK has."""
+"""What int8 files compute in another way: the same answers, by kernels that XNNPACK has."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from kseg.mobile.exporting import edge_quantizer
 from kseg.mobile.exporting.conversion import convert
 from kseg.mobile.exporting.integer_kernels import use_fast_kernels
 from kseg.mobile.exporting.quantization import Quantization
-from kseg.mobile.tflite.graph import op_counts, uint8_interface
+from kseg.mobile.tflite.graph import op_counts, signature, uint8_interface
 
 SHAPE = (1, 8, 12, 6)
 
@@ -33,24 +33,31 @@ OPERATIONS = {
     "GELU": gelu,
     "RELU": tf.nn.relu,
 }
+# What becomes of one that is not only put in float.
+PARTS = {"SOFTMAX": {"EXP": 1, "CONV_2D": 1, "DIV": 1}}
 
 
-def quantized(function):
+def quantized(function, shape=SHAPE, spread=3):
     """A file of one operation in int8, as the quantizer leaves it, and its inputs."""
-    spec = tf.TensorSpec(SHAPE, "float32", name="image")
+    spec = tf.TensorSpec(shape, "float32", name="image")
     traced = tf.function(lambda image: {"y": function(image)}, input_signature=[spec])
     floats = convert(traced.get_concrete_function())
     random = np.random.default_rng(0)
-    images = [random.normal(0, 3, SHAPE).astype("float32") for _ in range(8)]
+    images = [random.normal(0, spread, shape).astype("float32") for _ in range(8)]
     recipe = edge_quantizer.recipe_for("full_int8")
     ranges = edge_quantizer.calibrate(floats, recipe, images)
     return floats, edge_quantizer.quantize(floats, recipe, ranges), images
 
 
+def opened(content):
+    interpreter = Interpreter(model_content=content, num_threads=1)
+    interpreter.allocate_tensors()
+    return interpreter
+
+
 def run(content, x):
     """The answer as a float, its step, and the input as it was rounded."""
-    interpreter = Interpreter(model_content=content)
-    interpreter.allocate_tensors()
+    interpreter = opened(content)
     (given,) = interpreter.get_input_details()
     (gotten,) = interpreter.get_output_details()
     scale, zero_point = given["quantization"]
@@ -69,7 +76,8 @@ def test_answers_in_float_are_within_a_step_of_the_function(name):
     function = OPERATIONS[name]
     _, content, images = quantized(function)
     edited = use_fast_kernels(content)
-    assert op_counts(edited) == {"DEQUANTIZE": 1, "QUANTIZE": 1, name: 1}
+    inside = PARTS.get(name, {name: 1})
+    assert op_counts(edited) == {"DEQUANTIZE": 1, "QUANTIZE": 1, **inside}
     answer, step, rounded = run(edited, images[0])
     expected = function(tf.constant(rounded, "float32")).numpy()
     # Rounding costs half a step; the highest probability, 255/256, a whole one.
@@ -79,14 +87,56 @@ def test_answers_in_float_are_within_a_step_of_the_function(name):
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_a_uint8_output_is_quantized_once(name):
+def test_a_uint8_output_has_the_same_answers(name):
     _, content, images = quantized(OPERATIONS[name])
-    outer = uint8_interface(content)
-    edited = use_fast_kernels(outer)
-    # In front the shift of uint8 to int8, behind one from float to uint8.
-    assert op_counts(edited) == {"QUANTIZE": 2, "DEQUANTIZE": 1, name: 1}
+    edited = use_fast_kernels(uint8_interface(content))
+    # XNNPACK makes no uint8 of floats: int8 first, then the shift, as in front.
+    assert op_counts(edited)["QUANTIZE"] == 3
     pixels = run(edited, images[0])
     np.testing.assert_allclose(pixels[0], run(use_fast_kernels(content), images[0])[0])
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_a_float_output_is_not_rounded(name):
+    function = OPERATIONS[name]
+    _, content, images = quantized(function)
+    ends = {name for names in signature(content) for name in names}
+    edited = use_fast_kernels(uint8_interface(content, ends))
+    inside = PARTS.get(name, {name: 1})
+    assert op_counts(edited) == {"DEQUANTIZE": 1, "QUANTIZE": 1, **inside}
+    interpreter = opened(edited)
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], images[0])
+    interpreter.invoke()
+    (gotten,) = interpreter.get_output_details()
+    _, _, rounded = run(content, images[0])
+    expected = function(tf.constant(rounded, "float32")).numpy()
+    answer = interpreter.get_tensor(gotten["index"])
+    np.testing.assert_allclose(answer, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_an_extreme_softmax_is_a_softmax():
+    shape = (1, 1, 4, 2)
+    logits = np.float32([[[[79, -79], [-79, 79], [-79, -79], [79, 79]]]])
+    _, content, _ = quantized(tf.nn.softmax, shape, spread=24)
+    edited = use_fast_kernels(content)
+    assert "EXP" in op_counts(edited)
+    answer, step, rounded = run(edited, logits)
+    expected = tf.nn.softmax(tf.constant(rounded, "float32")).numpy()
+    assert np.abs(answer - expected).max() <= step
+
+
+@pytest.mark.parametrize(
+    ("shape", "spread"),
+    [(SHAPE, 60), ((1, 4, 4, 25), 3), ((4, 6), 3)],
+    ids=["logits too large for exp", "many channels", "no map"],
+)
+def test_a_softmax_whose_parts_would_not_do_stays(shape, spread):
+    _, content, images = quantized(tf.nn.softmax, shape, spread)
+    edited = use_fast_kernels(content)
+    assert op_counts(edited) == {"DEQUANTIZE": 1, "QUANTIZE": 1, "SOFTMAX": 1}
+    answer, step, rounded = run(edited, images[0])
+    expected = tf.nn.softmax(tf.constant(rounded, "float32")).numpy()
+    assert np.abs(answer - expected).max() <= step
 
 
 def test_an_answer_with_two_readers_stays_int8():
@@ -113,9 +163,7 @@ def test_every_operation_is_taken_by_xnnpack():
     for function in OPERATIONS.values():
         _, content, _ = quantized(function)
         for model, taken in ((content, False), (use_fast_kernels(content), True)):
-            interpreter = Interpreter(model_content=model, num_threads=1)
-            interpreter.allocate_tensors()
-            names = [op["op_name"] for op in interpreter._get_ops_details()]
+            names = [op["op_name"] for op in opened(model)._get_ops_details()]
             assert ("DELEGATE" in names) is taken
 
 

@@ -6,6 +6,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from kseg.mobile.tflite.graph import float_operations, op_counts, op_name, pack, unpack
+from kseg.mobile.tflite.operations import read_operations
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +72,16 @@ def test_custom_operations_are_named_by_their_code():
 def test_operations_in_float_are_named_once(content, exported):
     names = float_operations(content)
     assert names == sorted(op_counts(content))  # a float file computes in nothing else
-    # Of the integer file only what XNNPACK has no int8 kernel for.
-    integers = set(float_operations(exported("full_int8").path.read_bytes()))
-    assert integers <= {"RELU", "SOFTMAX"}
+    # Of the integer file only what XNNPACK has no int8 kernel for: parts of a softmax.
+    path = exported("full_int8").path
+    assert float_operations(path.read_bytes()) == ["CONV_2D", "DIV", "EXP"]
+    types = [
+        operation.inputs[0].dtype
+        for operation, _ in read_operations(path)
+        if operation.name == "CONV_2D"
+    ]
+    assert types.count("FLOAT32") == 1  # which sums the channels
+    assert types.count("INT8") > 1
     # Only its weights are integers, which a DEQUANTIZE leads to the operations.
     half_way = exported("weight_int8").path.read_bytes()
     assert "DEQUANTIZE" in op_counts(half_way)
