@@ -1,11 +1,10 @@
 """A garment in other colours and patterns, and cut out as a visual search takes it.
 
-    python examples/try_on.py photo.jpg --net runs/clothes/best.keras --garment dress
+    python examples/try_on.py photo.jpg --garment dress
     python examples/try_on.py photo.jpg --mask dress.png -o runs/try_on
 
-The net is any whose classes have names, in the `.tflite` or beside the `.keras`, such as
-that of `kseg train path/to/ccp --labels clothes -o runs/clothes`. Without one a picture
-does that is white at the garment. Writes `NAME_looks.jpg`, and `NAME_garment.png`, the
+The net that ships finds the garment, or `--net` another, whose classes have names in the
+`.tflite` or beside the `.keras`; or a picture says where it is, white there. Writes `NAME_looks.jpg`, and `NAME_garment.png`, the
 garment alone on a transparent ground.
 """
 
@@ -20,7 +19,6 @@ import kseg
 from kseg.files import write_whole
 from kseg.mobile.scenarios.subjects import part_alpha
 
-NET = Path("runs/clothes/best.keras")
 LOOKS = {
     "navy": {"color": "navy"},
     "crimson, as light as the colour": {"color": "crimson", "lightness": 1.0},
@@ -33,7 +31,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("photo", type=Path)
     parser.add_argument("-o", "--output", type=Path, default=Path("runs/try_on"))
-    parser.add_argument("--net", type=Path, help=f"a net, or its name; else {NET}")
+    parser.add_argument("--net", default="clothes_float16", help="a file, or its name")
     parser.add_argument("--mask", type=Path, help="white at the garment")
     parser.add_argument("--garment", default="top", help="class of the net")
     arguments = parser.parse_args()
@@ -65,18 +63,11 @@ def main():
 
 
 def open_net(parser, arguments):
-    """Opens the net with the names of its classes, or says what to do without."""
-    if arguments.net is None and not NET.is_file():
-        parser.error(
-            f"there is no net for garments at {NET}. Train one (`kseg train path/to/ccp "
-            f"--labels clothes -o {NET.parent}`), name another with --net, or give "
-            "--mask, a picture that is white at the garment"
-        )
-    path = arguments.net or NET
-    net = kseg.load(path)
+    """Opens the net, or says which classes it has."""
+    net = kseg.load(arguments.net)
     if arguments.garment.lower() not in [name.lower() for name in net.labels]:
         known = ", ".join(net.labels) or "no names"
-        parser.error(f"{path} has no class {arguments.garment!r}, but {known}")
+        parser.error(f"{arguments.net} has no class {arguments.garment!r}, but {known}")
     return net
 
 

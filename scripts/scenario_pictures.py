@@ -3,9 +3,8 @@
     python scripts/scenario_pictures.py path/to/ccp path/to/p3m -o docs
 
 A minute on one core. The photos are of Clothing Co-Parsing (CCP, Apache-2.0) and of
-P3M-10k (MIT, whose authors blurred the faces), and no others. People are found by the
-net that ships. Garments and hair are CCP's drawn masks, unless `--clothes` names a net
-that finds them; lips are drawn below.
+P3M-10k (MIT, whose authors blurred the faces), and no others. People, garments and hair
+are found by the nets that ship; lips are drawn below.
 """
 
 import argparse
@@ -21,10 +20,8 @@ from kseg.data.datasets import CCP
 from kseg.files import write_whole
 from kseg.mobile import background, garment_crop, makeup, portrait, tryon
 from kseg.mobile.scenarios.subjects import part_alpha
-from kseg.postprocess import refine_edges
 
 MOST_BYTES = 150_000
-COARSER = 4  # pixels of a drawn mask that become one, as its edges are rough
 LONG_SIDE = 512  # of a photo in which the corners of the lips are given
 LIPS = {
     "0007": (
@@ -44,7 +41,7 @@ def main():
     parser.add_argument("p3m", type=Path, help="folder that holds P3M's `images`")
     parser.add_argument("-o", "--output", type=Path, default=Path("docs"))
     parser.add_argument("--person", default="person_float16", help="another net")
-    parser.add_argument("--clothes", help="a net with garments and hair, or its name")
+    parser.add_argument("--clothes", default="clothes_float16", help="another net")
     arguments = parser.parse_args()
     photos = Photos(arguments.ccp, arguments.p3m, arguments.person, arguments.clothes)
     pictures = {
@@ -61,13 +58,12 @@ def main():
 
 
 class Photos:
-    """The photos, the net that finds people, and where garments and hair are."""
+    """The photos, and the nets that find people, garments and hair."""
 
-    def __init__(self, ccp, p3m, person, clothes=None):
-        self.person = kseg.load(person)
+    def __init__(self, ccp, p3m, person, clothes):
+        self.person, self.clothes = kseg.load(person), kseg.load(clothes)
         self._ccp = CCP(ccp, "all", labels="clothes")
         self._p3m = p3m / "images"
-        self._net = None if clothes is None else kseg.load(clothes)
 
     def p3m(self, name):
         return kseg.mobile.read_image(self._p3m / f"{name}.jpg")
@@ -77,15 +73,7 @@ class Photos:
 
     def part(self, number, name):
         """The matte of a garment or of hair."""
-        (sample,) = self._ccp.take([number])
-        if self._net is not None:
-            return part_alpha(sample.image, self._net, (name,))
-        drawn = sample.mask == self._ccp.class_names.index(name)
-        # Shrunk, its edges are undecided, and the photo says where they are.
-        size = [side // COARSER for side in drawn.shape[::-1]]
-        small = Image.fromarray(drawn.astype("float32"))
-        small = small.resize(size, Image.Resampling.BOX)
-        return refine_edges(sample.image, np.asarray(small))
+        return part_alpha(self.ccp(number), self.clothes, (name,))
 
 
 def draw_portrait(photos):
@@ -119,7 +107,7 @@ def draw_background(photos):
 def draw_tryon(photos):
     shown = (
         ("0855", "outerwear", "teal", {"color": "teal"}),
-        ("0846", "dress", "crimson", {"color": "crimson"}),
+        ("0865", "dress", "crimson", {"color": "crimson"}),
         ("0891", "top", "stripes", {"pattern": stripes(), "tile": 0.1}),
         ("0828", "bottom", "olive", {"color": "olive"}),
     )

@@ -20,6 +20,7 @@ def inverted_residuals(
     filters=(16, 24, 32, 40, 48),
     blocks=(1, 2, 2, 3),
     expansion=3,
+    fused_stages=0,
     width_multiplier=1.0,
     output_stride=32,
     rescale=True,
@@ -37,6 +38,8 @@ def inverted_residuals(
 
     Reference:
     - [MobileNetV2](https://arxiv.org/abs/1801.04381) (CVPR 2018), figure 3: the block
+    - [EfficientNetV2](https://arxiv.org/abs/2104.00298) (ICML 2021), table 4: the fused
+      block of the first stage
 
     Args:
         input_shape: Shape of an image, `(height, width, channels)`. Height and width are
@@ -46,6 +49,9 @@ def inverted_residuals(
         filters: Number of channels at the strides 2, 4, 8, 16 and 32.
         blocks: Number of blocks in the stages at the strides 4, 8, 16 and 32.
         expansion: Factor of the channels inside a block. Defaults to `3`.
+        fused_stages: Number of stages, from the first on, whose blocks are one 3x3
+            convolution each, without expansion: with few channels it is faster, twice
+            as fast in 8 bits. Defaults to `0`.
         width_multiplier: Factor on the number of channels, which then are multiples of 8.
             Defaults to `1.0`.
         output_stride: Stride of the coarsest map: 8, 16 or 32. Below 32 the last stages
@@ -67,6 +73,11 @@ def inverted_residuals(
     _check_counts("filters", filters, 5)
     _check_counts("blocks", blocks, 4)
     check_positive("expansion", expansion)
+    if fused_stages not in range(len(blocks) + 1):
+        raise ValueError(
+            f"`fused_stages` must be an integer from 0 to {len(blocks)}. "
+            f"Received: fused_stages={fused_stages!r}"
+        )
     if weights == "imagenet":
         raise ValueError(
             "`weights` of inverted_residuals must be `None` or the path of a file: keras."
@@ -95,15 +106,17 @@ def inverted_residuals(
     ):
         stride *= step.stride
         for index in range(count):
-            x = _block(
-                x,
-                width,
-                expansion,
-                kernel_size,
+            stride_and_rate = (
                 step.stride if index == 0 else 1,
                 step.rate if index == 0 else step.next_rate,
-                f"stage{number}_block{index + 1}",
             )
+            name_of_block = f"stage{number}_block{index + 1}"
+            if number <= fused_stages:
+                x = _fused_block(x, width, *stride_and_rate, name_of_block)
+            else:
+                x = _block(
+                    x, width, expansion, kernel_size, *stride_and_rate, name_of_block
+                )
         maps[stride] = x
     model = keras.Model(image, [*maps.values()], name=name or "inverted_residuals")
     if weights is not None:
@@ -130,6 +143,26 @@ def _block(x, filters, expansion, kernel_size, stride, rate, name):
     )(x)
     x = _norm(x, f"{name}_depthwise")
     x = _norm(_pointwise(x, filters, f"{name}_project"), f"{name}_project", relu=False)
+    if stride > 1 or shortcut.shape[-1] != filters:
+        return x
+    return layers.Add(name=f"{name}_add")([shortcut, x])
+
+
+def _fused_block(x, filters, stride, rate, name):
+    shortcut = x
+    if stride > 1:
+        x = pad(x, 3, name)
+    x = layers.Conv2D(
+        filters,
+        3,
+        strides=stride,
+        padding="same" if stride == 1 else "valid",
+        dilation_rate=rate,
+        use_bias=False,
+        kernel_initializer="he_normal",
+        name=name,
+    )(x)
+    x = _norm(x, name)
     if stride > 1 or shortcut.shape[-1] != filters:
         return x
     return layers.Add(name=f"{name}_add")([shortcut, x])

@@ -11,7 +11,7 @@ Photo = Annotated[Path, typer.Argument(help="A photo with a person.")]
 NewPhoto = Annotated[Path, typer.Option("-o", "--output", help="The new photo.")]
 PartModel = Annotated[
     str | None,
-    typer.Option(help="A .keras or .tflite file with named classes, or a shipped net."),
+    typer.Option(help="A .keras or .tflite file with named classes, or a net's name."),
 ]
 Lightness = Annotated[
     float, typer.Option(help="0 keeps how light it is, 1 makes it as light as the dye.")
@@ -86,10 +86,10 @@ def tryon(
     """Give a garment another colour or pattern; its folds and shading stay."""
     from kseg.mobile.scenarios.tryon import tryon as scenario
 
-    if (model is None) == (mask is None):
+    if model is not None and mask is not None:
         raise ValueError(
             "Give either `--mask`, a picture that is white at the garment, or `--model`. "
-            f"Received: {'neither' if mask is None else 'both'}"
+            "Received: both"
         )
     write(
         photo,

@@ -10,7 +10,7 @@ from kseg.mobile.scenarios.subjects import (
     check_threshold,
     keep_subjects,
     person_confidence,
-    shipped_person_net,
+    shipped_net,
 )
 from kseg.mobile.segmenter import forget_frames
 from kseg.mobile.videos import open_videos, rewrite_video
@@ -58,7 +58,7 @@ def background_video(
     backdrop = Backdrop(picture, color, blur)
     check_threshold(threshold)
     frames, output = open_videos(video, output)
-    segmenter = segmenter or shipped_person_net()
+    segmenter = segmenter or shipped_net("person_float16")
     forget_frames(segmenter)
     matte = Matte(segmenter, threshold, momentum)
     empty = 0

@@ -8,7 +8,7 @@ from PIL import Image
 from kseg.mobile.images import read_image
 from kseg.mobile.scenarios.photos import as_color, check_share, like
 from kseg.mobile.scenarios.recoloring import recolor
-from kseg.mobile.scenarios.subjects import part_alpha
+from kseg.mobile.scenarios.subjects import part_alpha, shipped_net
 from kseg.mobile.segmenter import forget_frames
 
 # Labels of the parts, in CelebAMask-HQ and elsewhere.
@@ -35,7 +35,7 @@ def makeup(
     Args:
         image: As in `tryon`.
         segmenter: As in `tryon`; its `labels` have "lips" (or "u_lip" and "l_lip", as
-            in CelebAMask-HQ) and "hair".
+            in CelebAMask-HQ) and "hair". The net that ships has hair, but no lips.
         lips: A name of CSS, `"#rrggbb"`, or three integers of 0-255; `None` leaves
             them as they are.
         hair: Like `lips`.
@@ -49,9 +49,9 @@ def makeup(
         as it is.
 
     Raises:
-        ValueError: If neither `lips` nor `hair` is given, or not exactly one of
-            `segmenter` and `masks`; if the segmenter has no such class, or a mask is
-            missing or has another size than the photo.
+        ValueError: If neither `lips` nor `hair` is given, or both `segmenter` and
+            `masks`; if the segmenter has no such class, or a mask is missing or has
+            another size than the photo.
     """
     colors = {"lips": lips, "hair": hair}
     colors = {part: color for part, color in colors.items() if color is not None}
@@ -67,7 +67,9 @@ def makeup(
     check_share(lightness=lightness, strength=strength)
     dyes = {part: as_color(color, part) for part, color in colors.items()}
     photo = result = read_image(image)
-    if segmenter is not None and masks is None:
+    if segmenter is None and masks is None:
+        segmenter = shipped_net("clothes_float16")
+    if masks is None:
         forget_frames(segmenter)
         found = segmenter.segment(photo)  # once for all parts
         segmenter = SimpleNamespace(

@@ -46,21 +46,25 @@ def person_alpha(photo, segmenter, threshold):
         float32 array of shape `(height, width)`, 0-1; `None` if there is no person.
     """
     if segmenter is None:
-        segmenter = shipped_person_net()
+        segmenter = shipped_net("person_float16")
     forget_frames(segmenter)
     confidence = keep_subjects(person_confidence(photo, segmenter), threshold)
     return None if confidence is None else refine_edges(photo, confidence)
 
 
-def shipped_person_net():
-    """Opens the person net that ships."""
+def shipped_net(name):
+    """Opens a net that ships."""
     from kseg.mobile.segmenter import load  # late, so that a test can stand in for it
 
-    return load("person_float16")
+    return load(name)
 
 
 def part_confidence(photo, segmenter, names, one_class: bool = False):
     """How sure a net is, pixel by pixel, of one part of a photo.
+
+    Of several classes it is the part's share beside the strongest of the others: above
+    0.5 where the net chooses the part, however sure it is. Half of a coat that a net
+    holds for a coat by 0.4 and for a top by 0.3 would be lost otherwise.
 
     Args:
         photo: uint8 array of shape `(height, width, 3)`.
@@ -94,7 +98,9 @@ def part_confidence(photo, segmenter, names, one_class: bool = False):
             "`ImageSegmenter` its names with `labels=[...]`. Received: "
             f"{masks.shape[-1]} classes, labels={labels}"
         )
-    return np.clip(masks[..., found].sum(-1), 0, 1)
+    part = masks[..., found].sum(-1)
+    others = np.delete(masks, found, axis=-1).max(-1, initial=0)
+    return part / np.maximum(part + others, np.finfo(np.float32).tiny)
 
 
 def part_alpha(photo, segmenter, names, mask=None, least: float = _LEAST):

@@ -9,7 +9,7 @@ from kseg.mobile.images import read_image
 from kseg.mobile.scenarios.pattern import lay_pattern
 from kseg.mobile.scenarios.photos import as_color, check_share, like
 from kseg.mobile.scenarios.recoloring import recolor
-from kseg.mobile.scenarios.subjects import keep_subjects, part_alpha
+from kseg.mobile.scenarios.subjects import keep_subjects, part_alpha, shipped_net
 
 
 def tryon(
@@ -30,8 +30,10 @@ def tryon(
         image: Path of a photo, PIL image (EXIF orientation is applied), or uint8
             array of shape `(height, width)` or `(height, width, 1, 3 or 4)`.
         segmenter: Anything whose `segment(image)` returns `confidence_masks` of shape
-            `(height, width, classes)`, and whose `labels` names the classes.
-        garment: Label of the garment.
+            `(height, width, classes)`, and whose `labels` names the classes. `None`
+            takes the net that ships.
+        garment: Label of the garment: of the net that ships "top", "outerwear",
+            "dress", "bottom", "shoes" or "bag/accessory".
         mask: Where the garment is, in place of a segmenter: path of a picture that is
             white there, or bool or float array (0-1) of shape `(height, width)`. Taken
             as it is, not a pixel more: a hard one looks cut out, and what softens it
@@ -50,8 +52,8 @@ def tryon(
         unchanged, with a `UserWarning`, if there is no such garment.
 
     Raises:
-        ValueError: If not exactly one of `segmenter` and `mask`, and of `color` and
-            `pattern`, is given; if the segmenter has no such class, or the mask another
+        ValueError: If both `segmenter` and `mask`, or not exactly one of `color` and
+            `pattern`, are given; if the segmenter has no such class, or the mask another
             size than the photo.
     """
     if (color is None) == (pattern is None):
@@ -64,6 +66,8 @@ def tryon(
         raise ValueError(f"`tile` must be above 0 and at most 1. Received: tile={tile}")
     dye = as_color(color) if pattern is None else read_image(pattern)
     photo = read_image(image)
+    if segmenter is None and mask is None:
+        segmenter = shipped_net("clothes_float16")
     alpha = part_alpha(photo, segmenter, (garment.lower(),), mask)
     if alpha is None:
         warnings.warn(f"no {garment} found: the photo is unchanged", stacklevel=2)

@@ -4,7 +4,7 @@ import {refineEdges} from "./edges.js";
 import {blurredBackground, canvasOf, cutOut, drawCovering, maskPicture} from "./effects.js";
 import {recolor} from "./recolor.js";
 import {openSegmenters} from "./segmenter.js";
-import {keepSubjects} from "./subjects.js";
+import {besideOthers, keepSubjects} from "./subjects.js";
 
 const LARGEST = 1600;  // pixels on the long side; larger photos are reduced
 const CAMERA = {width: {ideal: 640}, height: {ideal: 480}, facingMode: "user"};
@@ -75,7 +75,8 @@ async function draw() {
   const part = garment ? garment.label : "person";
   await ask(picture, net);
   const before = performance.now();
-  const confidence = picture.maps[net][garment ? garment.value : 0];
+  const maps = picture.maps[net];
+  const confidence = garment ? besideOthers(maps, Number(garment.value)) : maps[0];
   if (!(part in subjects)) subjects[part] = keepSubjects(confidence);
   const missing = effect === "image" && !behind;
   Object.assign(canvas, {width: photo.width, height: photo.height});

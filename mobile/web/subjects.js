@@ -25,6 +25,21 @@ export function keepSubjects({data, width, height}) {
   return {data: kept, width, height};
 }
 
+/**
+ * How sure a net is of one class beside the strongest other: above 0.5 where it chooses it.
+ *
+ * @param {Array<{data, width, height}>} maps The probabilities of all classes.
+ */
+export function besideOthers(maps, index) {
+  const {data, width, height} = maps[index];
+  const others = maps.filter((_, other) => other !== index);
+  const shares = data.map((part, i) => {
+    const other = Math.max(...others.map((map) => map.data[i]));
+    return part / Math.max(part + other, Number.MIN_VALUE);
+  });
+  return {data: shares, width, height};
+}
+
 /** Indices of the pixels of each region above one half; corners connect. */
 function regionsOf(data, width) {
   const seen = new Uint8Array(data.length);

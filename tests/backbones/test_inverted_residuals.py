@@ -11,12 +11,17 @@ to_numpy = keras.ops.convert_to_numpy
 TINY = {"filters": (4, 5, 6, 7, 8), "blocks": (1, 2, 2, 1), "expansion": 2}
 
 
-def by_hand(filters, blocks, expansion):
+def by_hand(filters, blocks, expansion, fused_stages=0):
     """The table of the net, layer by layer: kernels, gamma and beta."""
     stem, *widths = filters
     count, inputs = 9 * 3 * stem + 2 * stem, stem
-    for width, number, size in zip(widths, blocks, (3, 3, 5, 5), strict=True):
+    rows = zip(widths, blocks, (3, 3, 5, 5), range(4), strict=True)
+    for width, number, size, stage in rows:
         for _ in range(number):
+            if stage < fused_stages:
+                count += 9 * inputs * width + 2 * width
+                inputs = width
+                continue
             inside = inputs * expansion
             count += inputs * inside + 2 * inside  # to many channels
             count += size * size * inside + 2 * inside  # depthwise
@@ -30,11 +35,13 @@ def by_hand(filters, blocks, expansion):
     [
         {"filters": (16, 24, 32, 40, 48), "blocks": (1, 2, 2, 3), "expansion": 3},
         TINY,
+        {**TINY, "fused_stages": 1},
+        {**TINY, "fused_stages": 4},
     ],
-    ids=["defaults", "tiny"],
+    ids=["defaults", "tiny", "first stage fused", "all fused"],
 )
 def test_number_of_parameters(arguments):
-    defaults = arguments is not TINY
+    defaults = arguments["filters"] != TINY["filters"]
     model = backbones.get(
         "inverted_residuals", (None, None, 3), **({} if defaults else arguments)
     )
@@ -57,11 +64,15 @@ def test_one_map_per_stride(size, output_stride):
 
 @pytest.mark.parametrize("output_stride", [8, 16])
 @pytest.mark.parametrize("size", [(64, 96), (65, 97)])
+@pytest.mark.parametrize("fused_stages", [0, 4])
 def test_dense_map_subsampled_is_the_strided_map(
-    output_stride, size, picture, randomize
+    output_stride, size, fused_stages, picture, randomize
 ):
+    arguments = {**TINY, "fused_stages": fused_stages}
     strided, dense = (
-        backbones.get("inverted_residuals", (None, None, 3), output_stride=n, **TINY)
+        backbones.get(
+            "inverted_residuals", (None, None, 3), output_stride=n, **arguments
+        )
         for n in (32, output_stride)
     )
     randomize(strided)
@@ -79,6 +90,17 @@ def test_blocks_of_equal_shape_have_a_sum_and_no_others():
     model = backbones.get("inverted_residuals", (64, 64, 3), **TINY)
     sums = {x.name for x in model.layers if isinstance(x, layers.Add)}
     assert sums == {"stage2_block2_add", "stage3_block2_add"}
+
+
+def test_a_fused_block_is_one_convolution():
+    model = backbones.get("inverted_residuals", (64, 64, 3), **TINY, fused_stages=2)
+    names = [x.name for x in model.layers if isinstance(x, layers.Conv2D)]
+    assert names[:4] == ["stem", "stage1_block1", "stage2_block1", "stage2_block2"]
+    assert "stage3_block1_expand" in names
+    assert {x.name for x in model.layers if isinstance(x, layers.Add)} == {
+        "stage2_block2_add",
+        "stage3_block2_add",
+    }
 
 
 def test_no_activation_but_relu6_which_every_runtime_fuses():
@@ -123,6 +145,9 @@ def test_weights_of_such_a_backbone_are_loaded_and_others_refused(picture, tmp_p
         ({"blocks": (1, 2, 3, 1.5)}, TypeError, "blocks=1.5"),
         ({"expansion": 0}, ValueError, "expansion=0"),
         ({"expansion": 1.5}, TypeError, "expansion=1.5"),
+        ({"fused_stages": 5}, ValueError, "fused_stages=5"),
+        ({"fused_stages": -1}, ValueError, "fused_stages=-1"),
+        ({"fused_stages": 0.5}, ValueError, "fused_stages=0.5"),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )

@@ -131,7 +131,8 @@ def test_train_clothes_tells_the_iou_of_every_class(
     few_photos, tmp_path, run_example, capsys
 ):
     folder = tmp_path / "out"
-    run_example("train_clothes.py", few_photos, "-o", folder, "--epochs", 30)
+    short = ["--epochs", 20, "--fine-epochs", 20]
+    run_example("train_clothes.py", few_photos, "-o", folder, *short)
     results = json.loads((folder / "results.json").read_text())
     assert [*results] == [
         "clothes.keras",

@@ -17,24 +17,16 @@ import kseg
 from kseg.mobile.browser import chromium
 from kseg.mobile.images import PHOTOS, resize_image, resize_map
 from kseg.mobile.nets import WEIGHTS
-from kseg.mobile.scenarios.subjects import keep_subjects
+from kseg.mobile.scenarios.subjects import part_alpha
 from kseg.postprocess import refine_edges
 
 DRIVER = Path(__file__).parent / "web_page.mjs"
 
 
 @pytest.fixture(scope="module")
-def clothes_file(exported, tmp_path_factory):
-    """A small clothes net in a folder of its own, beside the person net that ships."""
-    weights = tmp_path_factory.mktemp("clothes")
-    shutil.copy(exported().path, weights / "clothes_float16.tflite")
-    shutil.copy(WEIGHTS / "person_float16.tflite", weights)
-    return weights / "clothes_float16.tflite"
-
-
-@pytest.fixture(scope="module")
-def clothes_address(served, clothes_file):
-    with served(clothes_file.parent) as address:
+def clothes_address(served):
+    """Of the demo as it is: the person net and the clothes net."""
+    with served() as address:
         yield address
 
 
@@ -183,10 +175,9 @@ def test_the_background_changes_and_the_person_does_not(session, photo, person):
     assert np.percentile(levels, 5) < 60 < 190 < np.percentile(levels, 95)
 
 
-def test_clothes_change_their_colour_and_keep_their_folds(session, photo, clothes_file):
+def test_clothes_change_their_colour_and_keep_their_folds(session, photo):
     image = np.asarray(Image.open(photo))
-    masks = kseg.load(clothes_file).segment(image).confidence_masks
-    alpha = refine_edges(image, keep_subjects(masks[..., 2]))
+    alpha = part_alpha(image, kseg.load("clothes_float16"), ("top",))
     shown = picture(session, "garment.png")
     changed = abs(shown.astype(int) - image).max(-1)
     inside, outside = alpha > 0.99, alpha == 0
@@ -268,7 +259,8 @@ def test_every_control_has_a_name_and_is_reached_by_tab(session):
 
 def test_without_a_clothes_net_there_is_no_choice_of_clothes(session):
     assert session[0]["clothes"] == {"with": 2, "without": 0}
-    assert session[0]["garments"] == ["clothes"]
+    garments = [*kseg.load("clothes_float16").labels]
+    assert session[0]["garments"] == garments[garments.index("top") :]
 
 
 def test_no_other_machine_is_asked_and_threads_may_run(session, clothes_address):

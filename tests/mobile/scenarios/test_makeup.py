@@ -35,6 +35,19 @@ class Segmenter:
         return SimpleNamespace(confidence_masks=self.masks)
 
 
+def test_the_net_that_ships_is_taken_by_default(monkeypatch):
+    photo, _ = face()
+    names, net = [], Segmenter(labels=("background", "hair", "skin", "top"))
+    monkeypatch.setattr(
+        "kseg.mobile.segmenter.load", lambda name: names.append(name) or net
+    )
+    result = makeup(photo, hair="blue")
+    assert names == ["clothes_float16"]
+    np.testing.assert_array_equal(result, makeup(photo, net, hair="blue"))
+    with pytest.raises(ValueError, match="labelled 'lips'"):
+        makeup(photo, lips="red")
+
+
 @pytest.mark.parametrize("parts", [("lips",), ("hair",), ("lips", "hair")])
 def test_only_what_has_a_color_changes(parts):
     photo, masks = face()
@@ -92,7 +105,6 @@ def test_part_that_is_not_there_is_said_and_the_rest_is_done():
             {"lips": "red", "masks": {}},
             r"keys \['lips'\]. Received: masks with keys \[\]",
         ),
-        ({"lips": "red", "masks": None}, "Received: none"),
         ({"lips": "red", "segmenter": Segmenter()}, "Received: both"),
         ({"lips": "red", "strength": 1.5}, "Received: strength=1.5"),
     ],

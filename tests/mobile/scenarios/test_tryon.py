@@ -52,6 +52,28 @@ def test_garment_is_found_by_its_label():
         tryon(photo, net, "hat", color="red")
 
 
+def test_the_net_that_ships_is_taken_by_default(monkeypatch):
+    photo, mask = scene()
+    names, net = [], Segmenter(~mask, mask, 0 * mask)
+    monkeypatch.setattr(
+        "kseg.mobile.segmenter.load", lambda name: names.append(name) or net
+    )
+    result = tryon(photo, color="red")
+    assert names == ["clothes_float16"]
+    np.testing.assert_array_equal(result, tryon(photo, net, color="red"))
+
+
+def test_a_garment_is_where_the_net_chooses_it_however_unsure():
+    photo, mask = scene()
+    chosen = np.where(mask, 0.4, 0.1)
+    net = Segmenter(np.where(mask, 0.3, 0.8), chosen, np.where(mask, 0.3, 0.1))
+    share = np.where(mask, 4 / 7, 1 / 9)  # beside the strongest other
+    sure = Segmenter(1 - share, share, 0 * share)
+    result = np.asarray(tryon(photo, net, color="red"))
+    assert (result[mask] != photo[mask]).any(-1).mean() > 0.8
+    np.testing.assert_array_equal(result, tryon(photo, sure, color="red"))
+
+
 def test_net_of_one_class_needs_the_label_of_the_garment():
     photo, mask = scene()
     named = Segmenter(mask, labels=("background", "top"))
@@ -109,7 +131,6 @@ def test_tiny_photos_work(size):
         ({"color": "red", "tile": 0}, ValueError, "Received: tile=0"),
         ({"color": "red", "lightness": 2}, ValueError, "Received: lightness=2"),
         ({"color": "red", "strength": -1}, ValueError, "Received: strength=-1"),
-        ({"color": "red", "mask": None}, ValueError, "Received: none"),
         ({"color": "red", "mask": np.ones((3, 4))}, ValueError, r"mask.shape=\(3, 4\)"),
         ({"color": "red", "mask": np.full((80, 100), 9.0)}, ValueError, "9.0 to 9.0"),
         (
