@@ -28,7 +28,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("data", help="folder of Clothing Co-Parsing")
     parser.add_argument("-o", "--output", type=Path, default=Path("runs/clothes"))
-    parser.add_argument("--large", action="store_true", help="no limit on the size")
+    parser.add_argument(
+        "--large", action="store_true", help="a net of twice the widths"
+    )
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--fine-epochs", type=int, default=40)
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""The person net that ships: 106 thousand parameters learn from photos and a teacher.
+"""The person net that ships: 105 thousand parameters learn from photos and a teacher.
 
     python examples/train_person.py path/to/ccp -o runs/person_small --teacher large.keras
 
@@ -38,7 +38,8 @@ def main():
         train,
         arguments.output,
         validation=validation,
-        start=small_net(),
+        model="fpn",
+        backbone="inverted_residuals",
         epochs=arguments.epochs,
         learning_rate=3e-3,
         weight_decay=0.02,
@@ -73,13 +74,6 @@ def main():
     for name, figures in results.items():
         print(f"{name}: IoU of person {figures['iou_person']:.4f}")
     write_json(arguments.output / "results.json", results)
-
-
-def small_net(size=(256, 256)):
-    """The net before it has learnt: a first stage of one convolution, for 8 bits."""
-    keras.utils.set_random_seed(0)  # the same when the script is started again
-    backbone = kseg.backbones.inverted_residuals((*size, 3), fused_stages=1)
-    return kseg.models.fpn((*size, 3), 1, backbone=backbone, activation="sigmoid")
 
 
 def blurred(photos):

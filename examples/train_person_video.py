@@ -65,7 +65,10 @@ def with_fourth_channel(single):
     """The same net for four channels, which does not look at the fourth yet."""
     shape = (*single.input_shape[1:3], 4)
     net = kseg.models.fpn(shape, 1, activation="sigmoid")
-    (first,) = kseg.models.copy_weights(single, net).different
+    copied = kseg.models.copy_weights(single, net)
+    (first,) = copied.different
+    if copied.only_in_source or copied.only_in_target:
+        raise ValueError(f"`start` must be such a net. Received: one with {copied}")
     backbone, stem = first.split("/")
     old, new = (model.get_layer(backbone).get_layer(stem) for model in (single, net))
     kernel = keras.ops.convert_to_numpy(old.kernel)

@@ -4,8 +4,8 @@
     python examples/try_on.py photo.jpg --mask dress.png -o runs/try_on
 
 The net that ships finds the garment, or `--net` another, whose classes have names in the
-`.tflite` or beside the `.keras`; or a picture says where it is, white there. Writes `NAME_looks.jpg`, and `NAME_garment.png`, the
-garment alone on a transparent ground.
+`.tflite` or beside the `.keras`; or a picture says where it is, white there. Writes
+`NAME_looks.jpg`, and `NAME_garment.png`, the garment alone on a transparent ground.
 """
 
 import argparse

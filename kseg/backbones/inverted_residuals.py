@@ -73,10 +73,14 @@ def inverted_residuals(
     _check_counts("filters", filters, 5)
     _check_counts("blocks", blocks, 4)
     check_positive("expansion", expansion)
+    if isinstance(fused_stages, bool) or not isinstance(fused_stages, int):
+        raise TypeError(
+            f"`fused_stages` must be an integer. Received: fused_stages={fused_stages!r}"
+        )
     if fused_stages not in range(len(blocks) + 1):
         raise ValueError(
-            f"`fused_stages` must be an integer from 0 to {len(blocks)}. "
-            f"Received: fused_stages={fused_stages!r}"
+            f"`fused_stages` must be from 0 to {len(blocks)}. "
+            f"Received: fused_stages={fused_stages}"
         )
     if weights == "imagenet":
         raise ValueError(

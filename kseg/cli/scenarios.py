@@ -11,7 +11,10 @@ Photo = Annotated[Path, typer.Argument(help="A photo with a person.")]
 NewPhoto = Annotated[Path, typer.Option("-o", "--output", help="The new photo.")]
 PartModel = Annotated[
     str | None,
-    typer.Option(help="A .keras or .tflite file with named classes, or a net's name."),
+    typer.Option(
+        help="A .keras or .tflite file with named classes, or the name of a net that "
+        "ships; by default clothes_float16."
+    ),
 ]
 Lightness = Annotated[
     float, typer.Option(help="0 keeps how light it is, 1 makes it as light as the dye.")
@@ -127,6 +130,11 @@ def makeup(
     """Colour lips and hair; their light and shade stay."""
     from kseg.mobile.scenarios.makeup import makeup as scenario
 
+    if lips is not None and lips_mask is None and model is None:
+        raise ValueError(
+            "Give `--lips-mask`, a picture that is white at the lips, or `--model`, a net "
+            "with lips: the net that ships finds hair alone. Received: neither"
+        )
     masks = {"lips": lips_mask, "hair": hair_mask}
     masks = {part: path for part, path in masks.items() if path is not None}
     write(

@@ -1,4 +1,4 @@
-"""`kseg demo --web`: the shipped person net in a browser, served on this machine."""
+"""`kseg demo --web`: the shipped nets in a browser, served on this machine."""
 
 import json
 from pathlib import Path

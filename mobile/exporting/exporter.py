@@ -45,8 +45,8 @@ def export(
 
     In a file of several inputs and outputs each has, in the signature, the name that it
     has in Keras; the report lists them, and which of them are state. `"full_int8"` takes
-    images and gives scores as uint8, if not asked otherwise, all else as float32. A video network in parts is
-    several files: `kseg.mobile.export_parts`.
+    images and gives scores as uint8, if not asked otherwise, all else as float32. A video
+    network in parts is several files: `kseg.mobile.export_parts`.
 
     Args:
         model: Any Keras model of images or clouds and one output of scores, on the

@@ -20,10 +20,11 @@ _LARGEST_LOGIT = 80.0
 def use_fast_kernels(model: bytes) -> bytes:
     """Puts a `DEQUANTIZE` and a `QUANTIZE` around int8 operations that are slow.
 
-    XNNPACK takes all three, so that the fast path goes on; the ranges stay. Without
+    XNNPACK takes all three, so that the fast path goes on; the ranges stay, and where a
+    float follows, it is not rounded. Without
     that, a net of MobileNetV3 spends more than half of its time in `HARD_SWISH`, and one
     of many classes nearly all of it in its last `SOFTMAX`. That becomes its parts, where
-    they are faster, and so does the upsampling of few channels.
+    they are faster, and the upsampling of one channel a convolution.
 
     Args:
         model: The content of a `.tflite`.

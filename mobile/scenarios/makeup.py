@@ -39,8 +39,8 @@ def makeup(
         lips: A name of CSS, `"#rrggbb"`, or three integers of 0-255; `None` leaves
             them as they are.
         hair: Like `lips`.
-        masks: In place of a segmenter a dict with keys `"lips"` and `"hair"` of masks
-            as in `tryon`.
+        masks: A dict with keys `"lips"` and `"hair"`, or one of them, of masks as in
+            `tryon`; a part that has one is not looked for.
         lightness: As in `tryon`.
         strength: How much of the colours is taken: 0 leaves the photo as it is.
 
@@ -49,9 +49,8 @@ def makeup(
         as it is.
 
     Raises:
-        ValueError: If neither `lips` nor `hair` is given, or both `segmenter` and
-            `masks`; if the segmenter has no such class, or a mask is missing or has
-            another size than the photo.
+        ValueError: If neither `lips` nor `hair` is given; if the segmenter has no such
+            class, or a mask has another size than the photo.
     """
     colors = {"lips": lips, "hair": hair}
     colors = {part: color for part, color in colors.items() if color is not None}
@@ -59,27 +58,39 @@ def makeup(
         raise ValueError(
             "One of `lips` and `hair` must be given. Received: neither of them"
         )
-    if masks is not None and not colors.keys() <= masks.keys():
+    masks = masks or {}
+    if not masks.keys() <= PARTS.keys():
         raise ValueError(
-            f"`masks` must have the keys {sorted(colors)}. "
+            f"`masks` must have no keys but {sorted(PARTS)}. "
             f"Received: masks with keys {sorted(masks)}"
         )
     check_share(lightness=lightness, strength=strength)
     dyes = {part: as_color(color, part) for part, color in colors.items()}
     photo = result = read_image(image)
-    if segmenter is None and masks is None:
-        segmenter = shipped_net("clothes_float16")
-    if masks is None:
-        forget_frames(segmenter)
-        found = segmenter.segment(photo)  # once for all parts
-        segmenter = SimpleNamespace(
-            segment=lambda _: found, labels=getattr(segmenter, "labels", None)
-        )
+    missing = colors.keys() - masks.keys()
+    if missing:
+        segmenter = _once(segmenter, photo, missing)
     for part, dye in dyes.items():
-        mask = None if masks is None else masks[part]
-        alpha = part_alpha(photo, segmenter, PARTS[part], mask, _LEAST)
+        mask = masks.get(part)
+        net = None if part in masks else segmenter
+        alpha = part_alpha(photo, net, PARTS[part], mask, _LEAST)
         if alpha is None:
             warnings.warn(f"no {part} found: left as before", stacklevel=2)
         else:
             result = recolor(result, alpha, dye, lightness, strength)
     return like(image, result)
+
+
+def _once(segmenter, photo, parts):
+    """A segmenter that has segmented the photo, once for all parts."""
+    if segmenter is None and "lips" in parts:
+        raise ValueError(
+            '`masks` must have "lips", or `segmenter` a class of that name: the net that '
+            "ships finds hair alone. Received: neither"
+        )
+    segmenter = segmenter or shipped_net("clothes_float16")
+    forget_frames(segmenter)
+    found = segmenter.segment(photo)
+    return SimpleNamespace(
+        segment=lambda _: found, labels=getattr(segmenter, "labels", None)
+    )

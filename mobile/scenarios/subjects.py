@@ -31,7 +31,8 @@ def person_confidence(photo, segmenter):
     Returns:
         float32 array of shape `(height, width)`.
     """
-    return part_confidence(photo, segmenter, ("person",), one_class=True)
+    masks, (person, *_) = _find_classes(photo, segmenter, ("person",), one_class=True)
+    return masks[..., person]
 
 
 def person_alpha(photo, segmenter, threshold):
@@ -59,20 +60,19 @@ def shipped_net(name):
     return load(name)
 
 
-def part_confidence(photo, segmenter, names, one_class: bool = False):
+def part_confidence(photo, segmenter, names):
     """How sure a net is, pixel by pixel, of one part of a photo.
 
     Of several classes it is the part's share beside the strongest of the others: above
-    0.5 where the net chooses the part, however sure it is. Half of a coat that a net
-    holds for a coat by 0.4 and for a top by 0.3 would be lost otherwise.
+    0.5 where the part is likelier than each of them. Half of a coat that a net holds for
+    a coat by 0.4 and for a top by 0.3 would be lost otherwise.
 
     Args:
         photo: uint8 array of shape `(height, width, 3)`.
         segmenter: Anything whose `segment(image)` returns `confidence_masks` of shape
             `(height, width, classes)`, and whose `labels` names them.
         names: Labels of the part, in small letters; the confidences of all that are
-            there are added.
-        one_class: Whether a net of one class is taken for one of this part.
+            there are added, as if they were one class.
 
     Returns:
         float32 array of shape `(height, width)`.
@@ -80,6 +80,20 @@ def part_confidence(photo, segmenter, names, one_class: bool = False):
     Raises:
         ValueError: If the segmenter has no such class.
     """
+    masks, found = _find_classes(photo, segmenter, names)
+    if masks.shape[-1] == 1:
+        return masks[..., 0]
+    part, others = (np.zeros(masks.shape[:2], np.float32) for _ in range(2))
+    for index in range(masks.shape[-1]):
+        if index in found:
+            part += masks[..., index]
+        else:
+            np.maximum(others, masks[..., index], out=others)
+    return part / np.maximum(part + others, np.finfo(np.float32).tiny)
+
+
+def _find_classes(photo, segmenter, names, one_class=False):
+    """Returns the confidences of all classes, and the places of those named."""
     masks = np.asarray(segmenter.segment(photo).confidence_masks)
     if masks.ndim != 3:
         raise ValueError(
@@ -89,7 +103,7 @@ def part_confidence(photo, segmenter, names, one_class: bool = False):
     labels = [str(name).lower() for name in getattr(segmenter, "labels", None) or ()]
     # The labels of a net of one class are background and what it finds.
     if masks.shape[-1] == 1 and (one_class or (labels and labels[-1] in names)):
-        return masks[..., 0]
+        return masks, [0]
     found = [index for index, name in enumerate(labels) if name in names]
     if not found or masks.shape[-1] == 1:
         raise ValueError(
@@ -98,9 +112,7 @@ def part_confidence(photo, segmenter, names, one_class: bool = False):
             "`ImageSegmenter` its names with `labels=[...]`. Received: "
             f"{masks.shape[-1]} classes, labels={labels}"
         )
-    part = masks[..., found].sum(-1)
-    others = np.delete(masks, found, axis=-1).max(-1, initial=0)
-    return part / np.maximum(part + others, np.finfo(np.float32).tiny)
+    return masks, found
 
 
 def part_alpha(photo, segmenter, names, mask=None, least: float = _LEAST):

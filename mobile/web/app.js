@@ -76,12 +76,13 @@ async function draw() {
   await ask(picture, net);
   const before = performance.now();
   const maps = picture.maps[net];
-  const confidence = garment ? besideOthers(maps, Number(garment.value)) : maps[0];
-  if (!(part in subjects)) subjects[part] = keepSubjects(confidence);
+  if (!(part in subjects)) {
+    subjects[part] = keepSubjects(garment ? besideOthers(maps, Number(garment.value)) : maps[0]);
+  }
   const missing = effect === "image" && !behind;
   Object.assign(canvas, {width: photo.width, height: photo.height});
   if (effect === "mask") {
-    context.drawImage(maskPicture(confidence, photo.width, photo.height), 0, 0);
+    context.drawImage(maskPicture(maps[0], photo.width, photo.height), 0, 0);
   } else if (effect === "none" || !subjects[part] || missing) {
     context.putImageData(photo, 0, 0);
   } else {

@@ -32,11 +32,12 @@ export function keepSubjects({data, width, height}) {
  */
 export function besideOthers(maps, index) {
   const {data, width, height} = maps[index];
-  const others = maps.filter((_, other) => other !== index);
-  const shares = data.map((part, i) => {
-    const other = Math.max(...others.map((map) => map.data[i]));
-    return part / Math.max(part + other, Number.MIN_VALUE);
+  const others = new Float32Array(data.length);
+  maps.forEach((map, other) => {
+    if (other === index) return;
+    for (let i = 0; i < others.length; i++) others[i] = Math.max(others[i], map.data[i]);
   });
+  const shares = data.map((part, i) => part / Math.max(part + others[i], Number.MIN_VALUE));
   return {data: shares, width, height};
 }
 

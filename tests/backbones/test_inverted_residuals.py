@@ -147,7 +147,8 @@ def test_weights_of_such_a_backbone_are_loaded_and_others_refused(picture, tmp_p
         ({"expansion": 1.5}, TypeError, "expansion=1.5"),
         ({"fused_stages": 5}, ValueError, "fused_stages=5"),
         ({"fused_stages": -1}, ValueError, "fused_stages=-1"),
-        ({"fused_stages": 0.5}, ValueError, "fused_stages=0.5"),
+        ({"fused_stages": 2.0}, TypeError, "fused_stages=2.0"),
+        ({"fused_stages": True}, TypeError, "fused_stages=True"),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )

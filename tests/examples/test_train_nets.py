@@ -127,6 +127,18 @@ def script():
         return runpy.run_path(EXAMPLES / "train_person_video.py")
 
 
+def test_a_widened_net_computes_the_same():
+    script = runpy.run_path(EXAMPLES / "train_clothes.py")
+    keras.utils.set_random_seed(0)
+    small = kseg.models.fpn((64, 64, 3), 3, width_multiplier=script["SMALL"])
+    image = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3)).astype("float32")
+    small(image, training=True)  # statistics that are not those of a new net
+    expected = np.asarray(small(image))
+    found, noisy = (np.asarray(script["widened"](small, n)(image)) for n in (0, 0.05))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert np.abs(noisy - expected).max() > 1e-3
+
+
 def test_train_clothes_tells_the_iou_of_every_class(
     few_photos, tmp_path, run_example, capsys
 ):

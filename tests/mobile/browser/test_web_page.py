@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ import kseg
 from kseg.mobile.browser import chromium
 from kseg.mobile.images import PHOTOS, resize_image, resize_map
 from kseg.mobile.nets import WEIGHTS
-from kseg.mobile.scenarios.subjects import part_alpha
+from kseg.mobile.scenarios.subjects import part_alpha, part_confidence
 from kseg.postprocess import refine_edges
 
 DRIVER = Path(__file__).parent / "web_page.mjs"
@@ -59,6 +60,13 @@ def regions():
     return 1 / (1 + np.exp(2 * distance + noise))
 
 
+def classes():
+    """Probabilities of three classes, all zero in a pixel."""
+    maps = np.random.default_rng(6).dirichlet([1, 1, 1], (96, 64))
+    maps[0, 0] = 0
+    return maps
+
+
 @pytest.fixture(scope="module")
 def tools():
     """Node.js, the libraries and Chromium."""
@@ -96,6 +104,7 @@ def session(tools, person_address, clothes_address, photo, person, tmp_path_fact
         "map": {
             "confidence": confidence.ravel().tolist(),
             "regions": regions().ravel().tolist(),
+            "classes": classes().reshape(-1, 3).T.tolist(),
             "width": 64,
             "height": 96,
         },
@@ -151,6 +160,17 @@ def test_specks_are_taken_out_as_scipy_labels_them(session):
     shown = np.reshape(session[0]["numbers"]["subjects"], values.shape)
     np.testing.assert_allclose(shown, np.where(dropped, 0, values), atol=1e-6)
     assert session[0]["numbers"]["nobody"] is None
+
+
+def test_the_share_of_a_class_beside_the_others_is_that_of_python(session):
+    net = SimpleNamespace(
+        segment=lambda _: SimpleNamespace(confidence_masks=classes()),
+        labels=("background", "top", "dress"),
+    )
+    expected = part_confidence(None, net, ("top",))
+    values = np.reshape(session[0]["numbers"]["share"], expected.shape)
+    np.testing.assert_allclose(values, expected, atol=1e-6)
+    assert (np.array(session[0]["numbers"]["alone"]) == 1).all()
 
 
 def test_without_an_effect_the_photo_is_as_it_was(session, photo):

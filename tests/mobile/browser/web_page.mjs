@@ -70,13 +70,15 @@ try {
     await keep(`${name}.png`);
   }
 
-  found.numbers = await page.evaluate(async ({confidence, width, height, regions}) => {
-    const {keepSubjects} = await import("/files/subjects.js");
+  found.numbers = await page.evaluate(async ({classes, confidence, width, height, regions}) => {
+    const {besideOthers, keepSubjects} = await import("/files/subjects.js");
     const {resize} = await import("/files/resize.js");
     const {refineEdges} = await import("/files/edges.js");
     const canvas = document.querySelector("canvas");
     const photo = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
     return {
+      share: [...besideOthers(classes.map((data) => ({data, width, height})), 1).data],
+      alone: [...besideOthers([{data: confidence, width, height}], 0).data],
       subjects: [...keepSubjects({data: regions, width, height}).data],
       nobody: keepSubjects({data: regions.map((p) => p / 2), width, height}),
       alpha: [...refineEdges(photo, {data: confidence, width, height})],

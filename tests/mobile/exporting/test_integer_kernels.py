@@ -10,6 +10,7 @@ from kseg.mobile.exporting.conversion import convert
 from kseg.mobile.exporting.integer_kernels import use_fast_kernels
 from kseg.mobile.exporting.quantization import Quantization
 from kseg.mobile.tflite.graph import op_counts, signature, uint8_interface
+from kseg.mobile.tflite.rewriting import Editor
 
 SHAPE = (1, 8, 12, 6)
 
@@ -37,13 +38,13 @@ OPERATIONS = {
 PARTS = {"SOFTMAX": {"EXP": 1, "CONV_2D": 1, "DIV": 1}}
 
 
-def quantized(function, shape=SHAPE, spread=3):
+def quantized(function, shape=SHAPE):
     """A file of one operation in int8, as the quantizer leaves it, and its inputs."""
     spec = tf.TensorSpec(shape, "float32", name="image")
     traced = tf.function(lambda image: {"y": function(image)}, input_signature=[spec])
     floats = convert(traced.get_concrete_function())
     random = np.random.default_rng(0)
-    images = [random.normal(0, spread, shape).astype("float32") for _ in range(8)]
+    images = [random.normal(0, 3, shape).astype("float32") for _ in range(8)]
     recipe = edge_quantizer.recipe_for("full_int8")
     ranges = edge_quantizer.calibrate(floats, recipe, images)
     return floats, edge_quantizer.quantize(floats, recipe, ranges), images
@@ -114,24 +115,36 @@ def test_a_float_output_is_not_rounded(name):
     np.testing.assert_allclose(answer, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_an_extreme_softmax_is_a_softmax():
-    shape = (1, 1, 4, 2)
-    logits = np.float32([[[[79, -79], [-79, 79], [-79, -79], [79, 79]]]])
-    _, content, _ = quantized(tf.nn.softmax, shape, spread=24)
+def with_input_up_to(content, largest):
+    """The file with other logits: -128 steps are the largest that there is."""
+    editor = Editor(content)
+    ends = editor.tensors[int(editor.subgraph.inputs[0])].quantization
+    ends.scale, ends.zeroPoint = [largest / 128], [0]
+    return editor.content()
+
+
+def test_the_most_extreme_softmax_is_a_softmax():
+    _, content, _ = quantized(tf.nn.softmax, (1, 1, 4, 24))
+    content = with_input_up_to(content, 79.9)
     edited = use_fast_kernels(content)
     assert "EXP" in op_counts(edited)
+    logits = np.full((1, 1, 4, 24), -79.9, "float32")
+    logits[0, 0, 1] = 79.2
+    logits[0, 0, 2, 5] = logits[0, 0, 3, 1:] = 79.2
     answer, step, rounded = run(edited, logits)
+    assert rounded.min() < -79.8
     expected = tf.nn.softmax(tf.constant(rounded, "float32")).numpy()
     assert np.abs(answer - expected).max() <= step
 
 
 @pytest.mark.parametrize(
-    ("shape", "spread"),
-    [(SHAPE, 60), ((1, 4, 4, 25), 3), ((4, 6), 3)],
+    ("shape", "largest"),
+    [(SHAPE, 80.1), ((1, 4, 4, 25), 10), ((4, 6), 10)],
     ids=["logits too large for exp", "many channels", "no map"],
 )
-def test_a_softmax_whose_parts_would_not_do_stays(shape, spread):
-    _, content, images = quantized(tf.nn.softmax, shape, spread)
+def test_a_softmax_whose_parts_would_not_do_stays(shape, largest):
+    _, content, images = quantized(tf.nn.softmax, shape)
+    content = with_input_up_to(content, largest)
     edited = use_fast_kernels(content)
     assert op_counts(edited) == {"DEQUANTIZE": 1, "QUANTIZE": 1, "SOFTMAX": 1}
     answer, step, rounded = run(edited, images[0])

@@ -63,6 +63,33 @@ def test_every_pixel_is_that_of_a_resize_up_to_rounding(small, factor):
     assert np.abs(found.astype(int) - run(content, x)).max() <= 1
 
 
+def test_the_shapes_in_the_file_are_those_of_a_batch_too():
+    content, x = quantized((2, 4, 6, 1), (16, 24))
+    edited = upsample_by_convolution(content)
+    assert np.abs(run(edited, x).astype(int) - run(content, x)).max() <= 1
+    interpreter = Interpreter(model_content=edited)
+    written = [tuple(d["shape"]) for d in interpreter.get_tensor_details()]
+    assert (2, 4, 6, 16) in written
+
+
+def test_a_map_that_others_read_too_stays_theirs():
+    def both(image):
+        large = tf.image.resize(image, (16, 24))
+        return {"y": tf.concat([large, tf.image.resize(-image, (16, 24))], -1)}
+
+    spec = tf.TensorSpec((1, 4, 6, 1), "float32", name="image")
+    floats = convert(tf.function(both, input_signature=[spec]).get_concrete_function())
+    images = [np.random.default_rng(i).normal(0, 3, (1, 4, 6, 1)) for i in range(8)]
+    recipe = edge_quantizer.recipe_for("full_int8")
+    images = [image.astype("float32") for image in images]
+    ranges = edge_quantizer.calibrate(floats, recipe, images)
+    content = edge_quantizer.quantize(floats, recipe, ranges)
+    edited = upsample_by_convolution(content)
+    assert op_counts(edited)["DEPTH_TO_SPACE"] == 2
+    x = np.random.default_rng(0).integers(-128, 128, (1, 4, 6, 1)).astype("int8")
+    assert np.abs(run(edited, x).astype(int) - run(content, x)).max() <= 1
+
+
 def test_a_flat_map_stays_flat():
     content, x = quantized((1, 4, 6, 1), (16, 24))
     for value in (-128, 0, 127):

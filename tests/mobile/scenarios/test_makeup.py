@@ -44,8 +44,18 @@ def test_the_net_that_ships_is_taken_by_default(monkeypatch):
     result = makeup(photo, hair="blue")
     assert names == ["clothes_float16"]
     np.testing.assert_array_equal(result, makeup(photo, net, hair="blue"))
-    with pytest.raises(ValueError, match="labelled 'lips'"):
+    with pytest.raises(ValueError, match="the net that ships finds hair alone"):
         makeup(photo, lips="red")
+
+
+def test_what_has_a_mask_is_not_looked_for():
+    photo, masks = face()
+    net = Segmenter(labels=("background", "hair", "skin", "top"))
+    result = makeup(photo, net, hair="blue", lips="red", masks={"lips": masks["lips"]})
+    apart = makeup(photo, net, hair="blue")
+    apart = makeup(apart, lips="red", masks={"lips": masks["lips"]})
+    np.testing.assert_array_equal(result, apart)
+    assert net.count == 2
 
 
 @pytest.mark.parametrize("parts", [("lips",), ("hair",), ("lips", "hair")])
@@ -102,10 +112,10 @@ def test_part_that_is_not_there_is_said_and_the_rest_is_done():
         ({}, "Received: neither of them"),
         ({"lips": "reddish"}, "`lips` must be.*Received: lips='reddish'"),
         (
-            {"lips": "red", "masks": {}},
-            r"keys \['lips'\]. Received: masks with keys \[\]",
+            {"lips": "red", "masks": {"lip": np.ones((90, 100))}},
+            r"keys but \['hair', 'lips'\]. Received: masks with keys \['lip'\]",
         ),
-        ({"lips": "red", "segmenter": Segmenter()}, "Received: both"),
+        ({"lips": "red", "masks": {}}, 'must have "lips".*Received: neither'),
         ({"lips": "red", "strength": 1.5}, "Received: strength=1.5"),
     ],
 )
