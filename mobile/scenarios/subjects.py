@@ -106,11 +106,11 @@ def _find_classes(photo, segmenter, names, one_class=False):
         return masks, [0]
     found = [index for index, name in enumerate(labels) if name in names]
     if not found or masks.shape[-1] == 1:
+        how = "" if labels else "; give an `ImageSegmenter` names with `labels=[...]`"
         raise ValueError(
             "`segmenter` must have "
-            f"{'one class or ' if one_class else ''}one labelled {names[0]!r}; give an "
-            "`ImageSegmenter` its names with `labels=[...]`. Received: "
-            f"{masks.shape[-1]} classes, labels={labels}"
+            f"{'one class or ' if one_class else ''}one labelled {names[0]!r}{how}. "
+            f"Received: {masks.shape[-1]} classes, labels={labels}"
         )
     return masks, found
 
