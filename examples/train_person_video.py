@@ -96,7 +96,8 @@ class Clips(keras.utils.PyDataset):
         masks = np.stack([masks == 1, masks != 255], axis=-1)
         layers = np.concatenate([images, 255 * masks], axis=-1).astype("float32")
         others = np.roll(layers, 1, axis=0)
-        cuts = np.where(rng.random(len(images)) < 0.1, rng.integers(1, self.frames), 99)
+        is_cut = rng.random(len(images)) < 0.1
+        cuts = np.where(is_cut, rng.integers(1, self.frames), self.frames)
         paths = [path(rng, self.frames, images.shape[1:3]) for _ in images]
         moved = [
             keras.ops.convert_to_numpy(

@@ -3,7 +3,6 @@
 import numpy as np
 
 from kseg.mobile.exporting.integer_upsampling import upsample_by_convolution
-from kseg.mobile.tflite.graph import schema
 from kseg.mobile.tflite.rewriting import Editor
 
 # XNNPACK has none for them in int8, and LiteRT's own loops over single numbers. Measured
@@ -91,15 +90,7 @@ def _softmax(editor, x, y, name):
     bias = editor.tensor(f"{name}_zeros", zeros.shape, "FLOAT32", data=zeros)
     return [
         editor.operation("EXP", "ExpOptions", [x], powers),
-        editor.operation(
-            "CONV_2D",
-            "Conv2DOptions",
-            [powers, kernel, bias],
-            sums,
-            padding=schema.Padding.VALID,
-            strideH=1,
-            strideW=1,
-        ),
+        editor.convolution(powers, kernel, bias, sums),
         editor.operation("DIV", "DivOptions", [powers, sums], y),
     ]
 

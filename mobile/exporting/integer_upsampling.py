@@ -76,15 +76,7 @@ def _convolution(editor, op, factor):
     shape = editor.tensors[x].shape
     shape = (shape[0], shape[1] - 2, shape[2] - 2, count)
     blocks = editor.tensor(f"{name}_blocks", shape, "INT8", editor.quantization(y))
-    sums = editor.operation(
-        "CONV_2D",
-        "Conv2DOptions",
-        [x, kernel, bias],
-        blocks,
-        padding=schema.Padding.VALID,
-        strideH=1,
-        strideW=1,
-    )
+    sums = editor.convolution(x, kernel, bias, blocks)
     spread = editor.operation(
         "DEPTH_TO_SPACE", "DepthToSpaceOptions", [blocks], y, blockSize=factor
     )

@@ -165,6 +165,18 @@ class Editor:
         """Adds the shape of a tensor as a vector and returns its index."""
         return self.integers(f"{self.name(index)}_shape", self.tensors[index].shape)
 
+    def convolution(self, x, kernel, bias, y):
+        """Returns a `CONV_2D` of stride 1 without padding, of indices of tensors."""
+        return self.operation(
+            "CONV_2D",
+            "Conv2DOptions",
+            [x, kernel, bias],
+            y,
+            padding=schema.Padding.VALID,
+            strideH=1,
+            strideW=1,
+        )
+
     def operation(self, name, options, inputs, output, **values):
         """Returns an operation, which the caller puts in its place.
 
