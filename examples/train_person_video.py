@@ -15,7 +15,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from train_person import fine_tune
+from train_person import fine_tune, small_net
 
 import kseg
 from kseg.files import write_json, write_whole
@@ -28,7 +28,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("data", help="folder of Clothing Co-Parsing")
     parser.add_argument("-o", "--output", type=Path, default=Path("runs/person_video"))
-    parser.add_argument("--start", default="person", help="a net of `fpn`, .keras")
+    parser.add_argument(
+        "--start", default="person", help="a net of train_person.py, .keras"
+    )
     parser.add_argument("--epochs", type=int, default=20)
     arguments = parser.parse_args()
     train, validation = (
@@ -63,8 +65,7 @@ def main():
 
 def with_fourth_channel(single):
     """The same net for four channels, which does not look at the fourth yet."""
-    shape = (*single.input_shape[1:3], 4)
-    net = kseg.models.fpn(shape, 1, activation="sigmoid")
+    net = small_net(channels=4)
     copied = kseg.models.copy_weights(single, net)
     (first,) = copied.different
     if copied.only_in_source or copied.only_in_target:

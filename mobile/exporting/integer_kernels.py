@@ -9,6 +9,8 @@ from kseg.mobile.tflite.rewriting import Editor
 # on x86-64, int8 against float: SOFTMAX of a map 30 times as long, HARD_SWISH 50 times,
 # AVERAGE_POOL_2D 15 times, RELU 100 times, GELU 1.5 times.
 _SLOW = {"AVERAGE_POOL_2D", "GELU", "HARD_SWISH", "RELU", "SOFTMAX"}
+# Nor for a QUANTIZE from one of these to the other: through float it is 13 times as fast.
+_BYTES = {"INT8", "UINT8"}
 # XNNPACK's SOFTMAX takes 20 ns a pixel and more for each channel; that of its parts takes
 # a tenth of that with 2 channels, a fifth with 9, as much with 30, and grows by the square.
 _MOST_CHANNELS = 24
@@ -20,10 +22,10 @@ def use_fast_kernels(model: bytes) -> bytes:
     """Puts a `DEQUANTIZE` and a `QUANTIZE` around int8 operations that are slow.
 
     XNNPACK takes all three, so that the fast path goes on; the ranges stay, and where a
-    float follows, it is not rounded. Without
-    that, a net of MobileNetV3 spends more than half of its time in `HARD_SWISH`, and one
-    of many classes nearly all of it in its last `SOFTMAX`. That becomes its parts, where
-    they are faster, and the upsampling of one channel a convolution.
+    float follows, it is not rounded. Without that, a net of MobileNetV3 spends more than
+    half of its time in `HARD_SWISH`, and one of many classes nearly all of it in its last
+    `SOFTMAX`. That becomes its parts, where they are faster, and the upsampling of one
+    channel a convolution. Images and scores of bytes become int8 and back through float.
 
     Args:
         model: The content of a `.tflite`.
@@ -41,37 +43,69 @@ def use_fast_kernels(model: bytes) -> bytes:
             continue
         if not _is_slow(editor, op):
             operators.append(op)
-            continue
-        x, y = int(op.inputs[0]), int(op.outputs[0])
-        last = _only_dequantized(editor, y)
-        merged += last
-        name = editor.name(y)
-        given = editor.tensor(f"{name}_given", editor.tensors[x].shape, "FLOAT32")
-        first = editor.operation("DEQUANTIZE", "DequantizeOptions", [x], given)
-        if last:
-            found, then = int(last[0].outputs[0]), []
+        elif _is_shift(editor, op):
+            operators += _shift(editor, op)
         else:
-            found = editor.tensor(f"{name}_found", editor.tensors[y].shape, "FLOAT32")
-            then = [editor.operation("QUANTIZE", "QuantizeOptions", [found], y)]
-        if _is_bounded_softmax(editor, op):
-            parts = _softmax(editor, given, found, name)
-        else:
-            op.inputs, op.outputs = [given], [found]
-            parts = [op]
-        operators += [first, *parts, *then]
+            turned = _only_turned(editor, op)
+            merged += turned
+            operators += _in_float(editor, op, *turned)
     editor.subgraph.operators = operators
     return editor.content()
 
 
 def _is_slow(editor, op):
-    return editor.op_name(op) in _SLOW and editor.dtype(op.inputs[0]) == "INT8"
+    is_slow = editor.op_name(op) in _SLOW and editor.dtype(op.inputs[0]) == "INT8"
+    return is_slow or _is_shift(editor, op)
 
 
-def _is_bounded_softmax(editor, op):
+def _is_shift(editor, op):
+    if editor.op_name(op) != "QUANTIZE":
+        return False
+    return {editor.dtype(end) for end in (op.inputs[0], op.outputs[0])} == _BYTES
+
+
+def _only_turned(editor, op):
+    """Returns in a list what alone reads an answer and makes floats or other bytes of it."""
+    y = int(op.outputs[0])
+    readers = [op for op in editor.operators if y in op.inputs]
+    if len(readers) != 1 or y in editor.subgraph.outputs:
+        return []
+    (reader,) = readers
+    return readers * (
+        editor.op_name(reader) == "DEQUANTIZE" or _is_shift(editor, reader)
+    )
+
+
+def _shift(editor, op):
+    x, y = int(op.inputs[0]), int(op.outputs[0])
+    shape = editor.tensors[x].shape
+    op.inputs = [editor.tensor(f"{editor.name(y)}_given", shape, "FLOAT32")]
+    return [editor.operation("DEQUANTIZE", "DequantizeOptions", [x], op.inputs[0]), op]
+
+
+def _in_float(editor, op, turned=None):
+    """Returns operations for one that is slow and for what alone turns its answer."""
+    x, y = int(op.inputs[0]), int(op.outputs[0])
+    name, shape = editor.name(y), editor.tensors[y].shape
+    given = editor.tensor(f"{name}_given", editor.tensors[x].shape, "FLOAT32")
+    first = editor.operation("DEQUANTIZE", "DequantizeOptions", [x], given)
+    if turned is not None:
+        y = int(turned.outputs[0])
+    if editor.dtype(y) == "FLOAT32":
+        found, then = y, []
+    else:
+        found = editor.tensor(f"{name}_found", shape, "FLOAT32")
+        then = [editor.operation("QUANTIZE", "QuantizeOptions", [found], y)]
+    if _is_bounded_softmax(editor, op, x):
+        return [first, *_softmax(editor, given, found, name), *then]
+    op.inputs, op.outputs = [given], [found]
+    return [first, op, *then]
+
+
+def _is_bounded_softmax(editor, op, x):
     """Whether the parts of a softmax are faster, and no int8 input is too large for them."""
     if editor.op_name(op) != "SOFTMAX" or op.builtinOptions.beta != 1:
         return False
-    x = int(op.inputs[0])
     scale, zero_point = editor.quantization(x)
     largest = scale * max(zero_point + 128, 127 - zero_point)
     shape = editor.tensors[x].shape
@@ -93,11 +127,3 @@ def _softmax(editor, x, y, name):
         editor.convolution(powers, kernel, bias, sums),
         editor.operation("DIV", "DivOptions", [powers, sums], y),
     ]
-
-
-def _only_dequantized(editor, index):
-    """Returns in a list the `DEQUANTIZE` that alone reads a tensor."""
-    readers = [op for op in editor.operators if index in op.inputs]
-    if len(readers) != 1 or index in editor.subgraph.outputs:
-        return []
-    return readers * (editor.op_name(readers[0]) == "DEQUANTIZE")

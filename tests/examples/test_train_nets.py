@@ -56,8 +56,7 @@ def test_a_teacher_says_half_of_what_is_learnt():
 def test_train_person_video_begins_with_the_net_of_single_images(
     few_photos, tmp_path, run_example
 ):
-    keras.utils.set_random_seed(0)
-    single = kseg.models.fpn((256, 256, 3), 1, activation="sigmoid")
+    single = runpy.run_path(EXAMPLES / "train_person.py")["small_net"]()
     single.save(tmp_path / "single.keras")
     folder = tmp_path / "out"
     start = ["--start", tmp_path / "single.keras"]
