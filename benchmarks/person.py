@@ -1,8 +1,9 @@
 """The person net beside MediaPipe's selfie segmenter: masks, size and time in one run.
 
 IoU of "person" over all pixels of all photos, at the photos' own size: on the validation
-photos of Clothing Co-Parsing, and, where a folder of portraits with mattes is given, on
-those (person is what the matte has above one half). Latency is the median of one thread
+photos of Clothing Co-Parsing; on groups, two of them beside each other as in the training
+(`examples/people.py`); and, where a folder of portraits with mattes is given, on those
+(person is what the matte has above one half). Latency is the median of one thread
 of LiteRT with XNNPACK, the files in turn. MediaPipe's file lies in the npm package
 @mediapipe/selfie_segmentation, and in Python's mediapipe before 1.0:
 
@@ -12,9 +13,11 @@ of LiteRT with XNNPACK, the files in turn. MediaPipe's file lies in the npm pack
 """
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 from export import in_turn
 from rich.console import Console
 from rich.table import Table
@@ -24,6 +27,9 @@ from kseg.data.datasets.pairing import pair_files
 from kseg.data.reading import read_image, read_mask
 from kseg.mobile.nets import WEIGHTS
 from kseg.mobile.tflite.metadata import Metadata, write_metadata
+
+sys.path.append(str(Path(__file__).parents[1] / "examples"))
+from people import beside
 
 
 def main():
@@ -35,7 +41,7 @@ def main():
     arguments = parser.parse_args()
     nets = arguments.nets or sorted(WEIGHTS.glob("person*.tflite"))
     photos = kseg.data.datasets.open_dataset(arguments.data, "validation", "person")
-    table = Table("file", "bytes", "ms", "of the peer's", "CCP", "portraits")
+    table = Table("file", "bytes", "ms", "of the peer's", "CCP", "groups", "portraits")
     with tempfile.TemporaryDirectory() as folder:
         # The peer takes 0-1: with that in its metadata kseg feeds it as any other file.
         peer = Path(folder) / arguments.peer.name
@@ -51,21 +57,34 @@ def main():
                 f"{times[path]:.2f}",
                 f"{times[path] / times[peer]:.2f}",
                 f"{kseg.training.evaluate(segmenter, photos)['iou_person']:.4f}",
-                f"{portraits_iou(segmenter, arguments.portraits):.4f}"
+                f"{iou(segmenter, groups(photos)):.4f}",
+                f"{iou(segmenter, portraits(arguments.portraits)):.4f}"
                 if arguments.portraits
                 else "",
             )
     Console().print(table)
 
 
-def portraits_iou(segmenter, folder):
-    """IoU of "person" over all pixels of all portraits."""
-    both = either = 0
+def groups(photos):
+    """Photos of two people with their masks."""
+    rng = np.random.default_rng(0)
+    for one, other in zip(photos[::2], photos[1::2], strict=True):
+        yield beside(one.image, one.mask, other.image, other.mask, rng)
+
+
+def portraits(folder):
+    """Portraits with masks, of their mattes."""
     for _, photo, matte in pair_files(folder / "images", folder / "alpha"):
-        truth = read_mask(matte) > 127
-        found = segmenter.segment(read_image(photo)).category_mask == 1
-        both += (truth & found).sum()
-        either += (truth | found).sum()
+        yield read_image(photo), read_mask(matte) > 127
+
+
+def iou(segmenter, photos):
+    """IoU of "person" over all pixels of all photos."""
+    both = either = 0
+    for image, mask in photos:
+        found = segmenter.segment(image).category_mask == 1
+        both += (found & (mask == 1)).sum()
+        either += ((found & (mask != 255)) | (mask == 1)).sum()
     return both / either
 
 

@@ -3,9 +3,9 @@
     python examples/train_person.py path/to/ccp -o runs/person_small --teacher large.keras
 
 First the truth alone, on crops of all sizes, by `kseg.training.train`. Then fine-tuning on
-crops of all proportions, some of them before a blurred background, as portraits have it,
-where half of what is learnt is what a larger net says of each pixel: its doubts at hair and
-fingers teach more than a hard mask. Started again, the script goes on where it was stopped.
+portraits and groups that `people.py` makes of the photos, where half of what is learnt is
+what a larger net says of each pixel: its doubts at hair and fingers teach more than a hard
+mask. Started again, the script goes on where it was stopped.
 With `KERAS_BACKEND=jax` it uses a GPU. An hour and a half on 2 cores; `--epochs 1
 --fine-epochs 1` shows the whole way in minutes.
 """
@@ -15,10 +15,9 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from PIL import Image
+from people import People
 
 import kseg
-from kseg.data import augment
 from kseg.files import write_json, write_whole
 
 
@@ -50,11 +49,8 @@ def main():
     if arguments.teacher:
         teacher = keras.saving.load_model(arguments.teacher, compile=False)
     net = keras.saving.load_model(arguments.output / "best.keras", compile=False)
-    behind = augment.RandomBackground(blurred(train), probability=0.3)
-    # Photos of all proportions are squeezed into a square; those of the data are upright.
-    recipe = augment.Compose([behind, augment.standard(scale=(0.25, 1.0), aspect=2.0)])
     size = net.input_shape[1:3]
-    batches = kseg.data.loader(train, 16, size, augment=recipe, seed=1)
+    batches = kseg.data.loader(train, 16, size, augment=People(train), seed=1)
     batches = SoftMasks(batches, teacher)
     net = fine_tune(net, batches, arguments.output, arguments.fine_epochs)
     write_whole(arguments.output / "person.keras", net.save)
@@ -83,18 +79,11 @@ def small_net(channels=3):
     return kseg.models.fpn(shape, 1, backbone=backbone, activation="sigmoid")
 
 
-def blurred(photos):
-    """The photos so small that behind a person they are a blur of natural colours."""
-    rng = np.random.default_rng(0)
-    sides = rng.integers(8, 40, len(photos))
-    return [
-        np.asarray(Image.fromarray(sample.image).resize((side, side)))
-        for sample, side in zip(photos, sides, strict=True)
-    ]
-
-
 class SoftMasks(keras.utils.PyDataset):
-    """Masks as probabilities: the truth, or the mean of the truth and of a teacher."""
+    """Masks as probabilities: the truth, or the mean of the truth and of a teacher.
+
+    Where the teacher is wrong, the truth alone counts: it has seen no groups.
+    """
 
     def __init__(self, batches, teacher):
         super().__init__()
@@ -111,7 +100,8 @@ class SoftMasks(keras.utils.PyDataset):
             # Its own answer and that to the mirrored photo are better together.
             mirrored = self.teacher.predict_on_batch(images[:, :, ::-1])[:, :, ::-1]
             soft = (self.teacher.predict_on_batch(images) + mirrored) / 2
-            truth = (truth + soft) / 2
+            is_right = (soft > 0.5) == (truth > 0.5)
+            truth = np.where(is_right, (truth + soft) / 2, truth)
         return images, truth, known[..., 0]
 
     def on_epoch_end(self):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from people import People
 from train_person import fine_tune, small_net
 
 import kseg
@@ -40,8 +41,7 @@ def main():
     single = kseg.load(arguments.start).model
     net = with_fourth_channel(single)
     size = net.input_shape[1:3]
-    augment = kseg.data.augment.standard(scale=(0.25, 1.0), aspect=2.0)
-    batches = kseg.data.loader(train, 8, size, augment=augment)
+    batches = kseg.data.loader(train, 8, size, augment=People(train))
     arguments.output.mkdir(parents=True, exist_ok=True)
     # Statistics of single images are those of frames, whatever comes in a fourth channel.
     for layer in net._flatten_layers():
