@@ -47,7 +47,7 @@ def blurred(photos):
 
 
 def head_and_shoulders(image, mask, rng):
-    """Returns a square around the head of the person in a photo, closer or less close."""
+    """Returns a square around the person's head, less at the edge of the photo."""
     rows, columns = np.nonzero(mask == 1)
     if not rows.size:
         return image, mask
@@ -69,7 +69,7 @@ def beside(image, mask, added, added_mask, rng):
     added_mask = Image.fromarray(added_mask.astype("uint8"))
     added_mask = np.asarray(added_mask.resize(size, Image.Resampling.NEAREST))
     start = width - int(rng.uniform(0, 0.6) * min(width, size[0]))
-    margins = ((0, 0), (0, max(0, start + size[0] - width)))
+    margins = ((0, 0), (0, start + size[0] - width))
     image, mask = np.pad(image, (*margins, (0, 0))), np.pad(mask, margins)
     over = slice(start, start + size[0])
     # Where the two overlap, the first photo goes on behind the other person.

@@ -4,8 +4,8 @@
 
 First the truth alone, on crops of all sizes, by `kseg.training.train`. Then fine-tuning on
 portraits and groups that `people.py` makes of the photos, where half of what is learnt is
-what a larger net says of each pixel: its doubts at hair and fingers teach more than a hard
-mask. Started again, the script goes on where it was stopped.
+what a larger net says of each pixel, if that agrees with the mask: its doubts at hair and
+fingers teach more than a hard mask. Started again, the script goes on where it was stopped.
 With `KERAS_BACKEND=jax` it uses a GPU. An hour and a half on 2 cores; `--epochs 1
 --fine-epochs 1` shows the whole way in minutes.
 """
@@ -72,7 +72,7 @@ def main():
 
 
 def small_net(channels=3):
-    """The net before it has learnt: a first stage of one convolution, for 8 bits."""
+    """The net with random weights; its first stage is fused, which is fast in 8 bits."""
     keras.utils.set_random_seed(0)  # the same when the script is started again
     shape = (256, 256, channels)
     backbone = kseg.backbones.inverted_residuals(shape, fused_stages=1)
@@ -82,7 +82,7 @@ def small_net(channels=3):
 class SoftMasks(keras.utils.PyDataset):
     """Masks as probabilities: the truth, or the mean of the truth and of a teacher.
 
-    Where the teacher is wrong, the truth alone counts: it has seen no groups.
+    Where the teacher is wrong, the truth alone counts: the teacher has seen no groups.
     """
 
     def __init__(self, batches, teacher):

@@ -67,10 +67,10 @@ def with_fourth_channel(single):
     """The same net for four channels, which does not look at the fourth yet."""
     net = small_net(channels=4)
     copied = kseg.models.copy_weights(single, net)
-    (first,) = copied.different
-    if copied.only_in_source or copied.only_in_target:
+    is_other = copied.only_in_source or copied.only_in_target
+    if is_other or len(copied.different) != 1:
         raise ValueError(f"`start` must be such a net. Received: one with {copied}")
-    backbone, stem = first.split("/")
+    backbone, stem = copied.different[0].split("/")
     old, new = (model.get_layer(backbone).get_layer(stem) for model in (single, net))
     kernel = keras.ops.convert_to_numpy(old.kernel)
     new.kernel.assign(np.pad(kernel, ((0, 0), (0, 0), (0, 1), (0, 0))))

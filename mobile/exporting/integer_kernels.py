@@ -3,6 +3,7 @@
 import numpy as np
 
 from kseg.mobile.exporting.integer_upsampling import upsample_by_convolution
+from kseg.mobile.exporting.unfusing import separate_activations
 from kseg.mobile.tflite.rewriting import Editor
 
 # XNNPACK has none for them in int8, and LiteRT's own loops over single numbers. Measured
@@ -33,29 +34,31 @@ def use_fast_kernels(model: bytes) -> bytes:
     Returns:
         The content; equal if there is no such operation.
     """
-    model = upsample_by_convolution(model)
+    # A RELU inside of a TRANSPOSE_CONV would come out later, and be slow then.
+    model = upsample_by_convolution(separate_activations(model))
     editor = Editor(model)
-    if not any(_is_slow(editor, op) for op in editor.operators):
+    if not any(
+        _is_slow(editor, op) or _is_shift(editor, op) for op in editor.operators
+    ):
         return model
     operators, merged = [], []
     for op in editor.operators:
         if any(op is other for other in merged):
             continue
-        if not _is_slow(editor, op):
-            operators.append(op)
-        elif _is_shift(editor, op):
+        if _is_shift(editor, op):
             operators += _shift(editor, op)
-        else:
+        elif _is_slow(editor, op):
             turned = _only_turned(editor, op)
-            merged += turned
-            operators += _in_float(editor, op, *turned)
+            merged.append(turned)
+            operators += _in_float(editor, op, turned)
+        else:
+            operators.append(op)
     editor.subgraph.operators = operators
     return editor.content()
 
 
 def _is_slow(editor, op):
-    is_slow = editor.op_name(op) in _SLOW and editor.dtype(op.inputs[0]) == "INT8"
-    return is_slow or _is_shift(editor, op)
+    return editor.op_name(op) in _SLOW and editor.dtype(op.inputs[0]) == "INT8"
 
 
 def _is_shift(editor, op):
@@ -65,15 +68,14 @@ def _is_shift(editor, op):
 
 
 def _only_turned(editor, op):
-    """Returns in a list what alone reads an answer and makes floats or other bytes of it."""
+    """Returns the one reader of an answer if it makes floats or uint8 of it."""
     y = int(op.outputs[0])
     readers = [op for op in editor.operators if y in op.inputs]
     if len(readers) != 1 or y in editor.subgraph.outputs:
-        return []
+        return None
     (reader,) = readers
-    return readers * (
-        editor.op_name(reader) == "DEQUANTIZE" or _is_shift(editor, reader)
-    )
+    is_turned = editor.op_name(reader) == "DEQUANTIZE" or _is_shift(editor, reader)
+    return reader if is_turned else None
 
 
 def _shift(editor, op):
@@ -83,8 +85,8 @@ def _shift(editor, op):
     return [editor.operation("DEQUANTIZE", "DequantizeOptions", [x], op.inputs[0]), op]
 
 
-def _in_float(editor, op, turned=None):
-    """Returns operations for one that is slow and for what alone turns its answer."""
+def _in_float(editor, op, turned):
+    """Returns operations for one that is slow and for the one that turns its answer."""
     x, y = int(op.inputs[0]), int(op.outputs[0])
     name, shape = editor.name(y), editor.tensors[y].shape
     given = editor.tensor(f"{name}_given", editor.tensors[x].shape, "FLOAT32")
@@ -96,16 +98,17 @@ def _in_float(editor, op, turned=None):
     else:
         found = editor.tensor(f"{name}_found", shape, "FLOAT32")
         then = [editor.operation("QUANTIZE", "QuantizeOptions", [found], y)]
-    if _is_bounded_softmax(editor, op, x):
+    if _is_bounded_softmax(editor, op):
         return [first, *_softmax(editor, given, found, name), *then]
     op.inputs, op.outputs = [given], [found]
     return [first, op, *then]
 
 
-def _is_bounded_softmax(editor, op, x):
+def _is_bounded_softmax(editor, op):
     """Whether the parts of a softmax are faster, and no int8 input is too large for them."""
     if editor.op_name(op) != "SOFTMAX" or op.builtinOptions.beta != 1:
         return False
+    x = int(op.inputs[0])
     scale, zero_point = editor.quantization(x)
     largest = scale * max(zero_point + 128, 127 - zero_point)
     shape = editor.tensors[x].shape

@@ -116,6 +116,19 @@ def test_a_float_output_is_not_rounded(name):
     np.testing.assert_allclose(answer, expected, rtol=1e-5, atol=1e-6)
 
 
+def is_delegated(content):
+    """Whether XNNPACK takes all of a file at once, from its input to its output."""
+    interpreter = opened(content)
+    ends = [interpreter.get_input_details(), interpreter.get_output_details()]
+    (given,), (gotten,) = ([one["index"] for one in end] for end in ends)
+    found = [op for op in interpreter._get_ops_details() if op["op_name"] == "DELEGATE"]
+    return (
+        len(found) == 1
+        and given in found[0]["inputs"]
+        and gotten in found[0]["outputs"]
+    )
+
+
 def with_input_up_to(content, largest):
     """The file with other logits: -128 steps are the largest that there is."""
     editor = Editor(content)
@@ -179,17 +192,34 @@ def test_bytes_of_another_kind_are_made_through_float():
     edited = use_fast_kernels(shifted)
     assert op_counts(edited) == {"DEQUANTIZE": 2, "QUANTIZE": 2, "LOGISTIC": 1}
     for x in (images[0], np.linspace(-12, 12, 576, dtype="float32").reshape(SHAPE)):
-        answer, step, _ = run(edited, x)
+        answer, _, _ = run(edited, x)
         np.testing.assert_array_equal(answer, run(shifted, x)[0])
         assert len(np.unique(answer)) > 90
-    editor = Editor(shifted)
-    editor.subgraph.operators = editor.operators[:1]
-    editor.subgraph.outputs = [int(editor.operators[0].outputs[0])]
+    assert is_delegated(edited)
+    assert not is_delegated(shifted)
+
+
+@pytest.mark.parametrize("name", ["SOFTMAX", "RELU"])
+def test_an_answer_that_is_an_output_too_is_kept(name):
+    _, content, _ = quantized(OPERATIONS[name])
+    pixels = np.random.default_rng(0).integers(0, 256, SHAPE, "uint8")
+    editor = Editor(uint8_interface(content))
+    (last,) = editor.operators[-1].inputs
+    editor.subgraph.outputs = [*editor.subgraph.outputs, int(last)]
     editor.graph.signatureDefs = []
-    shift = editor.content()
-    for content, taken in ((shift, False), (use_fast_kernels(shift), True)):
-        names = [op["op_name"] for op in opened(content)._get_ops_details()]
-        assert ("DELEGATE" in names) is taken
+    content = editor.content()
+    answers = []
+    for model in (content, use_fast_kernels(content)):
+        interpreter = opened(model)
+        (given,) = interpreter.get_input_details()
+        interpreter.set_tensor(given["index"], pixels)
+        interpreter.invoke()
+        gotten = interpreter.get_output_details()
+        answers.append([interpreter.get_tensor(one["index"]) for one in gotten])
+    (_, old), (shifted, new) = answers
+    np.testing.assert_array_equal(shifted, new.astype("int16") + 128)
+    assert np.abs(old.astype("int16") - new).max() <= 2
+    assert len(np.unique(new)) > 20
 
 
 def test_bytes_of_one_kind_and_another_range_stay():
@@ -203,12 +233,12 @@ def test_bytes_of_one_kind_and_another_range_stay():
     assert use_fast_kernels(content) is content
 
 
-def test_every_operation_is_taken_by_xnnpack():
-    for function in OPERATIONS.values():
-        _, content, _ = quantized(function)
-        for model, taken in ((content, False), (use_fast_kernels(content), True)):
-            names = [op["op_name"] for op in opened(model)._get_ops_details()]
-            assert ("DELEGATE" in names) is taken
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_operation_is_taken_by_xnnpack(name):
+    _, content, _ = quantized(OPERATIONS[name])
+    for model in (content, uint8_interface(content)):
+        assert not is_delegated(model)
+        assert is_delegated(use_fast_kernels(model))
 
 
 def test_quantization_uses_them():
