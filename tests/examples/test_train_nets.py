@@ -30,7 +30,9 @@ def test_train_person_writes_files_and_their_figures(
     photos = CCP(few_photos, "validation", "person")
     assert [*results] == ["person.keras", "person_float16.tflite", "person_int8.tflite"]
     for name, figures in results.items():
-        assert figures == kseg.training.evaluate(kseg.load(folder / name), photos)
+        again = kseg.training.evaluate(kseg.load(folder / name), photos)
+        # Of 1.7 million pixels a few lie at one half, where the order of a sum decides.
+        assert figures == pytest.approx(again, abs=1e-5)
     started = keras.saving.load_model(folder / "best.keras", compile=False)
     tuned = keras.saving.load_model(folder / "person.keras", compile=False)
     kernels = [net.get_layer("scores").get_weights()[0] for net in (started, tuned)]
