@@ -16,6 +16,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from train_person import export
 
 import kseg
 from kseg.files import write_json, write_whole
@@ -76,7 +77,7 @@ def main():
     write_whole(arguments.output / "clothes.keras", net.save)
     results = {"clothes.keras": kseg.training.evaluate(net, validation)}
     if keras.backend.backend() == "tensorflow" and not arguments.large:
-        results |= export(net, train, validation, arguments.output)
+        results |= export(net, "clothes", train, validation, arguments.output)
     for name, figures in results.items():
         print(f"{name}: mean IoU {figures['mean_iou']:.4f}")
         for label in train.class_names:
@@ -108,18 +109,6 @@ def widened(small, noise=0.05):
             values.append(value)
         new.set_weights(values)
     return large
-
-
-def export(net, train, validation, folder):
-    """Writes the files for phones, and returns their figures."""
-    results = {}
-    for precision in ("float16", "full_int8"):
-        path = folder / f"clothes_{precision.removeprefix('full_')}.tflite"
-        kseg.mobile.export(
-            net, path, precision=precision, calibration=train, labels=train.class_names
-        )
-        results[path.name] = kseg.training.evaluate(kseg.load(path), validation)
-    return results
 
 
 if __name__ == "__main__":

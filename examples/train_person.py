@@ -6,8 +6,8 @@ First the truth alone, on crops of all sizes, by `kseg.training.train`. Then fin
 portraits and groups that `people.py` makes of the photos, where half of what is learnt is
 what a larger net says of each pixel, if that agrees with the mask: its doubts at hair and
 fingers teach more than a hard mask. Started again, the script goes on where it was stopped.
-With `KERAS_BACKEND=jax` it uses a GPU. An hour and a half on 2 cores; `--epochs 1
---fine-epochs 1` shows the whole way in minutes.
+With `KERAS_BACKEND=jax` it uses a GPU; the files for phones are written with TensorFlow. An
+hour and a half on 2 cores; `--epochs 1 --fine-epochs 1` shows the whole way in minutes.
 """
 
 import argparse
@@ -56,19 +56,23 @@ def main():
     write_whole(arguments.output / "person.keras", net.save)
 
     results = {"person.keras": kseg.training.evaluate(net, validation)}
-    for precision in ("float16", "full_int8"):
-        path = arguments.output / f"person_{precision.removeprefix('full_')}.tflite"
-        kseg.mobile.export(
-            net,
-            path,
-            precision=precision,
-            calibration=train,
-            labels=train.class_names,
-        )
-        results[path.name] = kseg.training.evaluate(kseg.load(path), validation)
+    if keras.backend.backend() == "tensorflow":
+        results |= export(net, "person", train, validation, arguments.output)
     for name, figures in results.items():
         print(f"{name}: IoU of person {figures['iou_person']:.4f}")
     write_json(arguments.output / "results.json", results)
+
+
+def export(net, name, train, validation, folder):
+    """Writes the files for phones, and returns their figures."""
+    results = {}
+    for precision in ("float16", "full_int8"):
+        path = folder / f"{name}_{precision.removeprefix('full_')}.tflite"
+        kseg.mobile.export(
+            net, path, precision=precision, calibration=train, labels=train.class_names
+        )
+        results[path.name] = kseg.training.evaluate(kseg.load(path), validation)
+    return results
 
 
 def small_net(channels=3):

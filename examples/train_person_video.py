@@ -54,6 +54,8 @@ def main():
     step = clips.get_layer("unroll").step
     step.trainable = True  # for whoever goes on with it
     write_whole(arguments.output / "person_video.keras", step.save)
+    if keras.backend.backend() != "tensorflow":
+        return  # which writes the file for phones
     path = arguments.output / "person_video_float16.tflite"
     kseg.mobile.export(step, path, precision="float16")
 

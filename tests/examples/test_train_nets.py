@@ -31,7 +31,7 @@ def test_train_person_writes_files_and_their_figures(
     assert [*results] == ["person.keras", "person_float16.tflite", "person_int8.tflite"]
     for name, figures in results.items():
         again = kseg.training.evaluate(kseg.load(folder / name), photos)
-        # Of 1.7 million pixels a few lie at one half, where the order of a sum decides.
+        # Of 700 thousand pixels a few lie at one half, where the order of a sum decides.
         assert figures == pytest.approx(again, abs=1e-5)
     started = keras.saving.load_model(folder / "best.keras", compile=False)
     tuned = keras.saving.load_model(folder / "person.keras", compile=False)
@@ -139,8 +139,8 @@ def script(script_of):
     return script_of("train_person_video.py")
 
 
-def test_a_widened_net_computes_the_same():
-    script = runpy.run_path(EXAMPLES / "train_clothes.py")
+def test_a_widened_net_computes_the_same(script_of):
+    script = script_of("train_clothes.py")
     keras.utils.set_random_seed(0)
     small = kseg.models.fpn((64, 64, 3), 3, width_multiplier=script["SMALL"])
     image = np.random.default_rng(0).uniform(0, 255, (1, 64, 64, 3)).astype("float32")

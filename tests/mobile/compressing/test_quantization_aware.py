@@ -140,7 +140,8 @@ def test_the_file_has_pixels_in_and_computes_in_integers(file):
         for details in interpreter.get_tensor_details()
         if len(details["shape"]) == 4
     ]
-    assert kinds.count(np.float32) == 7  # two of the activation, five of the softmax
+    # One of the image, two of the activation, five of the softmax.
+    assert kinds.count(np.float32) == 8
     assert kinds.count(np.int8) > 15
     assert report.ops["DEPTHWISE_CONV_2D"] == 1
     assert "HARD_SWISH" not in report.ops
